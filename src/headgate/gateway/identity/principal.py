@@ -1,0 +1,21 @@
+"""Who somebody is, once we know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headgate.observation import WayIn
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A user of MLflow's auth tables, and how they came in.
+
+    `read_only` (a token's) refuses every writing method, whatever RBAC would allow.
+    """
+
+    user_id: int
+    username: str
+    is_admin: bool
+    way_in: WayIn
+    read_only: bool = False

@@ -1,0 +1,103 @@
+"""A request at the door: its head, read once, with nothing decoded twice.
+
+Made by `app.Gateway` for each request and handed to every part that decides about it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from headgate.gateway.identity.principal import Principal
+
+WRITING_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(slots=True)
+class Request:
+    """One request. `raw_path` is as the client sent it: undecoded, without the query.
+
+    `headers` are lower-case names and values as bytes, in order. `client` is the address that
+    limits and logs use, behind trusted proxies the one they report. `principal` is set once the
+    caller is known.
+    """
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    id: str
+    method: str
+    raw_path: bytes
+    query: bytes
+    headers: list[tuple[bytes, bytes]]
+    client: str
+    secure: bool
+    principal: Principal | None = None
+    route: str = "unknown"
+    set_cookies: list[bytes] = field(default_factory=list)
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a header, or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def header_count(self, name: bytes) -> int:
+        """How often a header occurs."""
+        return sum(1 for key, _ in self.headers if key == name)
+
+    def cookie(self, name: str) -> str | None:
+        """The value of a cookie; None if it is absent or sent twice (nobody can tell which)."""
+        wanted = name.encode()
+        found = [
+            value.strip()
+            for header, line in self.headers
+            if header == b"cookie"
+            for key, _, value in (part.partition(b"=") for part in line.split(b";"))
+            if key.strip() == wanted
+        ]
+        return found[0].decode("latin-1") if len(found) == 1 else None
+
+    @property
+    def writes(self) -> bool:
+        """Whether the method may change something."""
+        return self.method in WRITING_METHODS
+
+    @property
+    def wants_page(self) -> bool:
+        """Whether a person's browser asks for a page, rather than a program for data."""
+        if self.method not in ("GET", "HEAD"):
+            return False
+        mode = self.header(b"sec-fetch-mode")
+        if mode is not None:
+            return mode == b"navigate"
+        return b"text/html" in (self.header(b"accept") or b"")
+
+    def respond_headers(self) -> list[tuple[bytes, bytes]]:
+        """Headers that every answer to this request carries."""
+        common = [(b"x-request-id", self.id.encode())]
+        return common + [(b"set-cookie", cookie) for cookie in self.set_cookies]
+
+
+def json_headers(body: bytes) -> list[tuple[bytes, bytes]]:
+    """Headers of a JSON answer."""
+    return [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+
+
+async def answer(
+    request: Request, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    """Send a whole answer; a HEAD request gets its headers alone."""
+    start: dict[str, Any] = {
+        "type": "http.response.start",
+        "status": status,
+        "headers": headers + request.respond_headers(),
+    }
+    await request.send(start)
+    content = b"" if request.method == "HEAD" else body
+    await request.send({"type": "http.response.body", "body": content})
