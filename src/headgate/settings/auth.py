@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
 
 class AuthSettings(BaseModel):
@@ -34,3 +34,18 @@ class AuthSettings(BaseModel):
     credential_memory_seconds: int = Field(
         60, ge=0, le=60, description="How long a verified password need not be hashed again."
     )
+
+    @field_validator("admin_username")
+    @classmethod
+    def _name_can_sign_in(cls, name: str) -> str:
+        # HTTP Basic ends the name at the first colon.
+        if not name.strip() or ":" in name or not name.isprintable():
+            raise ValueError("a user name is printable text without a colon")
+        return name
+
+    @field_validator("admin_password")
+    @classmethod
+    def _password_is_long_enough(cls, password: SecretStr | None) -> SecretStr | None:
+        if password is not None and len(password.get_secret_value()) < 12:
+            raise ValueError("a password has at least 12 characters")
+        return password

@@ -2,24 +2,72 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field, SecretStr
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
+
+_DATABASES = ("sqlite", "postgresql", "mysql")
+
+
+def check_uri(uri: SecretStr) -> SecretStr:
+    """Refuse what is no database URI of a kind we serve; the message never holds a password."""
+    scheme, separator, rest = uri.get_secret_value().partition("://")
+    if not separator:
+        raise ValueError("not a database URI, such as sqlite:///mlflow.db or postgresql://…")
+    if scheme.partition("+")[0] not in _DATABASES:
+        raise ValueError(f"no driver for scheme {scheme!r}. Use sqlite, postgresql or mysql")
+    if scheme.startswith("sqlite") and rest in ("", "/", "/:memory:"):
+        raise ValueError("an SQLite store needs a file, such as sqlite:///mlflow.db")
+    return uri
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of an SQLite URI; None for another database."""
+    scheme, _, rest = uri.partition("://")
+    if scheme.partition("+")[0] != "sqlite":
+        return None
+    return Path(rest.removeprefix("/").partition("?")[0])
+
+
+def absolute_uri(uri: str) -> str:
+    """The same database, whatever folder a process works in."""
+    file = sqlite_file(uri)
+    if file is None or file.is_absolute():
+        return uri
+    scheme, _, rest = uri.partition("://")
+    _, question, query = rest.partition("?")
+    return f"{scheme}:///{file.absolute()}{question}{query}"
+
+
+def check_destination(destination: str) -> str:
+    """Refuse an artifact store that is neither a folder nor in S3."""
+    scheme, separator, rest = destination.partition("://")
+    if separator and (scheme != "s3" or not rest):
+        raise ValueError("use a folder or s3://bucket/prefix")
+    if not destination.strip():
+        raise ValueError("use a folder or s3://bucket/prefix")
+    return destination
+
+
+DatabaseUri = Annotated[SecretStr, AfterValidator(check_uri)]
 
 
 class DatabaseSettings(BaseModel):
     """MLflow's stores. Database URIs may hold a password, so they print as stars."""
 
-    backend_store_uri: SecretStr | None = Field(
+    backend_store_uri: DatabaseUri | None = Field(
         None,
         description="Database of runs and models: sqlite:///path, postgresql://… or mysql://…. "
         "Default: mlflow.db in the data folder.",
     )
-    auth_database_uri: SecretStr | None = Field(
+    auth_database_uri: DatabaseUri | None = Field(
         None,
         description="Database of users and permissions. Default: the backend store. Name the "
         "basic_auth.db of MLflow's basic-auth app here to keep its users.",
     )
-    artifacts_destination: str | None = Field(
+    artifacts_destination: Annotated[str, AfterValidator(check_destination)] | None = Field(
         None,
-        description="Folder or s3:// address of the artifacts. Default: artifacts in the data "
-        "folder.",
+        description="Folder or s3:// address of the artifacts. Default: the mlartifacts folder "
+        "that `mlflow server` left beside an SQLite store, else artifacts in the data folder.",
     )

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
+
+
+def split_commas(value: Any) -> Any:
+    """Lists come comma-separated from the environment, whole from flags and files."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a listener on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+Strings = Annotated[list[str], BeforeValidator(split_commas)]
 
 
 class ServerSettings(BaseModel):
@@ -17,22 +39,25 @@ class ServerSettings(BaseModel):
         Path(".headgate"),
         description="Folder for everything Headgate keeps: database, artifacts, keys (mode 0700).",
     )
-    allowed_hosts: list[str] = Field(
+    allowed_hosts: Strings = Field(
         [],
+        validate_default=True,
         description="Names, beside localhost, that clients may use for this server. The port "
         "does not matter; `*.example.com` covers the names below it.",
     )
-    allowed_origins: list[str] = Field(
+    allowed_origins: Strings = Field(
         [],
         description="Origins, such as https://notebooks.example.com, whose pages may call the API.",
     )
-    trusted_proxies: list[str] = Field(
+    trusted_proxies: Strings = Field(
         [],
         description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are "
         "believed.",
     )
     ssl_certfile: Path | None = Field(None, description="Serve TLS with this certificate chain.")
-    ssl_keyfile: Path | None = Field(None, description="The private key of `ssl_certfile`.")
+    ssl_keyfile: Path | None = Field(
+        None, validate_default=True, description="The private key of `ssl_certfile`."
+    )
     metrics_port: int | None = Field(
         None,
         ge=0,
@@ -45,3 +70,65 @@ class ServerSettings(BaseModel):
     drain_seconds: float = Field(
         8, ge=0, le=110, description="Time that requests under way get when Headgate is stopped."
     )
+
+    # A check that needs two fields stands at the later one, where the earlier is known already:
+    # so it is reported together with every other fault.
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts_are_named(cls, hosts: list[str], info: ValidationInfo) -> list[str]:
+        for name in hosts:
+            if name == "*" or "/" in name or not name.isprintable() or " " in name:
+                raise ValueError(f"{name!r} is no host name; write it like mlflow.example.com")
+        host = info.data.get("host", "127.0.0.1")
+        if not hosts and not is_loopback(host):
+            raise ValueError(
+                f"host is {host}, which lets other machines in: name here what clients call this "
+                "server, such as mlflow.example.com"
+            )
+        return hosts
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins_are_origins(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            if (
+                parts.scheme not in ("http", "https")
+                or origin != f"{parts.scheme}://{parts.netloc}"
+            ):
+                raise ValueError(f"{origin!r} is no origin; write it like https://example.com")
+        return origins
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_networks(cls, proxies: list[str]) -> list[str]:
+        for proxy in proxies:
+            try:
+                ipaddress.ip_network(proxy, strict=False)
+            except ValueError:
+                raise ValueError(
+                    f"{proxy!r} is no address or network; write it like 10.0.0.0/8"
+                ) from None
+        return proxies
+
+    @field_validator("ssl_certfile", "ssl_keyfile")
+    @classmethod
+    def _file_exists(cls, file: Path | None) -> Path | None:
+        if file is not None and not file.is_file():
+            raise ValueError("there is no such file")
+        return file
+
+    @field_validator("ssl_keyfile")
+    @classmethod
+    def _key_and_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if "ssl_certfile" in info.data and (key is None) != (info.data["ssl_certfile"] is None):
+            raise ValueError("ssl_certfile and ssl_keyfile belong together: set both or none")
+        return key
+
+    @field_validator("metrics_port")
+    @classmethod
+    def _metrics_elsewhere(cls, port: int | None, info: ValidationInfo) -> int | None:
+        if port and port == info.data.get("port"):
+            raise ValueError("port is the same; metrics need a port of their own")
+        return port
