@@ -1,0 +1,90 @@
+"""The app that MLflow runs as: its own basic-auth app, with the gateway as its door-keeper.
+
+Started by `python -m uvicorn --uds … --factory headgate.mlflow_app:create_app` (what
+`headgate up` and `headgate mlflow` do) or by `mlflow server --app-name headgate`. Start
+reading at `create_app`; who may come in is in `identity`, what stays closed in `doors`.
+
+Beside MLflow's own, these environment variables are its settings:
+
+- `HEADGATE_SECRET_KEY_FILE`: file of the key that the gateway signs with (required).
+- `HEADGATE_AUTH_DATABASE_URI`: database of users and permissions (required).
+- `HEADGATE_DEFAULT_PERMISSION`: MLflow's `default_permission`; `READ` if unset.
+- `HEADGATE_ADMIN_USERNAME`: the admin that `migrate` made; `admin` if unset.
+- `HEADGATE_ALLOW_OUTSIDE_LOCATIONS`, `HEADGATE_ALLOW_WEBHOOKS`, `HEADGATE_ALLOW_JOBS`,
+  `HEADGATE_ALLOW_AI_GATEWAY`, `HEADGATE_ALLOW_ASSISTANT`: `true` opens that door.
+
+Nothing here imports MLflow before `create_app` is called, as MLflow reads its settings when
+it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from headgate import keys
+from headgate.errors import HeadgateError
+from headgate.mlflow_app.identity import IdentityMiddleware
+
+_FORCED = {
+    # MLflow knows this server by one name; which names clients may use is the gateway's matter.
+    "MLFLOW_SERVER_ALLOWED_HOSTS": "localhost",
+    # Routes that MLflow has no rule for stay shut.
+    "MLFLOW_BASIC_AUTH_FAIL_CLOSED": "true",
+    # The admin is made by `migrate`; no password is needed, kept or checked here.
+    "_MLFLOW_AUTH_ADMIN_BOOTSTRAPPED": "true",
+    # Neither the server nor the pages that it serves report to anybody.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+_IGNORED = (
+    "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE",
+    "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS",
+    "MLFLOW_AUTH_ADMIN_USERNAME",
+    "MLFLOW_AUTH_ADMIN_PASSWORD",
+)
+_FLASK_KEY = "MLFLOW_FLASK_SERVER_SECRET_KEY"
+
+
+def create_app() -> ASGIApp:
+    """MLflow's app behind our identity check; raises `HeadgateError` for missing settings."""
+    if os.environ.setdefault("_MLFLOW_SGI_NAME", "uvicorn") != "uvicorn":
+        raise HeadgateError("Headgate's app of MLflow runs on uvicorn only.")
+    if "mlflow.server" in sys.modules:
+        raise HeadgateError("MLflow was imported before Headgate could set it up.")
+    key = keys.load_key(Path(_required(keys.KEY_FILE_VARIABLE)))
+    os.environ.update(_FORCED)
+    for name in _IGNORED:
+        os.environ.pop(name, None)
+    return IdentityMiddleware(
+        _mlflow_auth_app(keys.derive(key, "flask").hex()), key=keys.derive(key, "identity")
+    )
+
+
+def _mlflow_auth_app(flask_key: str) -> ASGIApp:
+    from headgate.mlflow_app.auth_config import auth_config_file
+
+    with auth_config_file(
+        authorization_function="headgate.mlflow_app.identity:authenticate",
+        database_uri=_required("HEADGATE_AUTH_DATABASE_URI"),
+        default_permission=os.environ.get("HEADGATE_DEFAULT_PERMISSION") or "READ",
+        admin_username=os.environ.get("HEADGATE_ADMIN_USERNAME") or "admin",
+    ):
+        from mlflow.server import auth
+
+    os.environ[_FLASK_KEY] = flask_key
+    try:
+        app: ASGIApp = auth.create_app()
+    finally:
+        # Processes that MLflow starts have no use for it.
+        del os.environ[_FLASK_KEY]
+    return app
+
+
+def _required(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise HeadgateError(f"{name} is not set.", hint="`headgate mlflow` sets it.")
+    return value
