@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
-from mlflow.server.auth.config import read_auth_config
 
 from headgate.mlflow_app.auth_config import auth_config_file
 
@@ -18,10 +20,19 @@ SETTINGS = {
 }
 
 
+READ_BY_MLFLOW = """
+import json, warnings
+warnings.simplefilter("ignore")
+from mlflow.server.auth.config import read_auth_config
+print(json.dumps(read_auth_config()._asdict()))
+"""
+
+
 def test_mlflow_reads_back_what_was_written() -> None:
     with auth_config_file(**SETTINGS):
-        read = read_auth_config()
-    assert {name: getattr(read, name) for name in SETTINGS} == SETTINGS
+        output = subprocess.check_output([sys.executable, "-c", READ_BY_MLFLOW], timeout=60)
+    read = json.loads(output)
+    assert {name: read[name] for name in SETTINGS} == SETTINGS
 
 
 def test_the_file_is_private_and_gone_afterwards() -> None:
