@@ -1,0 +1,63 @@
+"""The page that a person sees while MLflow is not ready yet: it says why, and reloads itself."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from headgate.gateway.request import Request, answer
+from headgate.gateway.security_headers import own_page_headers
+from headgate.gateway.upstream import Phase, Upstream
+
+RELOAD_SECONDS = 2
+
+_WAITING_FOR: dict[Phase, str] = {
+    "migrating": "The database is being brought up to date. This happens once after an upgrade.",
+    "starting": "MLflow is starting. That takes a few seconds.",
+    "restarting": "MLflow stopped and is being started again.",
+    "stopped": "MLflow is not running. The log of the server says why.",
+    "ready": "MLflow is ready.",
+}
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="refresh" content="{seconds}">
+<title>MLflow is starting</title>
+<link rel="icon" href="/headgate/assets/mark.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/headgate/assets/headgate.css">
+</head>
+<body>
+<main>
+<img class="mark" src="/headgate/assets/mark.svg" alt="">
+<h1>Almost there</h1>
+<div class="waiting" role="progressbar" aria-label="Waiting for MLflow"></div>
+<p role="status">{waiting_for}</p>
+<p class="quiet">This page reloads by itself.</p>
+</main>
+</body>
+</html>
+"""
+
+
+class StartingPage:
+    """Answers page requests while `upstream` is not ready; programs wait in the proxy instead."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    def is_due(self, request: Request) -> bool:
+        """Whether this request should see the page."""
+        return self._upstream.state.phase != "ready" and request.wants_page
+
+    async def show(self, request: Request) -> None:
+        """Answer with the page: 503 and `Retry-After`, which the page obeys by itself."""
+        body = render(self._upstream.state.phase)
+        headers = own_page_headers(body)
+        headers.append((b"retry-after", str(RELOAD_SECONDS).encode()))
+        await answer(request, int(HTTPStatus.SERVICE_UNAVAILABLE), headers, body)
+
+
+def render(phase: Phase) -> bytes:
+    """The page for a phase."""
+    return _PAGE.format(seconds=RELOAD_SECONDS, waiting_for=_WAITING_FOR[phase]).encode()
