@@ -1,0 +1,55 @@
+"""The `headgate` command: parse, call, print. A module per group of commands.
+
+`main` runs it and is the one place that turns a `HeadgateError` into a sentence and an exit
+code: 0 it worked, 1 it did not, 2 it was called or configured wrongly.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from typing import NoReturn
+
+import typer
+
+from headgate.cli import output, shell, tokens, users
+from headgate.cli.command import application
+from headgate.errors import HeadgateError
+
+app = application("Run MLflow locked, signed-in and fast, on this machine.")
+shell.add_to(app)
+app.add_typer(users.app, name="users")
+app.add_typer(tokens.app, name="token")
+
+
+def main() -> NoReturn:
+    """Run the command that the arguments name, and exit."""
+    try:
+        app(prog_name="headgate")
+    except HeadgateError as error:
+        output.show_error(error)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _FORESEEABLE:
+            raise
+        output.show_error(_about_the_machine(error))
+        sys.exit(1)
+    sys.exit(0)
+
+
+_FORESEEABLE = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.ENOTDIR: "a file is where a folder should be",
+    errno.EMFILE: "too many files are open",
+}
+
+
+def _about_the_machine(error: OSError) -> HeadgateError:
+    """What a person can do something about, in words."""
+    reason = _FORESEEABLE[error.errno or 0]
+    where = f"{error.filename}: " if error.filename else ""
+    return HeadgateError(f"{where}{reason}.")

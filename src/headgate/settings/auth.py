@@ -45,7 +45,9 @@ class AuthSettings(BaseModel):
 
     @field_validator("admin_password")
     @classmethod
-    def _password_is_long_enough(cls, password: SecretStr | None) -> SecretStr | None:
+    def _password_is_good_enough(cls, password: SecretStr | None) -> SecretStr | None:
         if password is not None and len(password.get_secret_value()) < 12:
             raise ValueError("a password has at least 12 characters")
+        if password is not None and password.get_secret_value() == "password1234":
+            raise ValueError("this one is MLflow's old default, which everybody knows")
         return password

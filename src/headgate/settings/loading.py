@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
@@ -86,6 +86,11 @@ def variable_of(key: str) -> str:
 def is_secret(key: str) -> bool:
     """Whether a setting's value must never be shown."""
     return "SecretStr" in repr(Settings.model_fields[key].annotation)
+
+
+def is_list(key: str) -> bool:
+    """Whether a setting holds several values."""
+    return get_origin(Settings.model_fields[key].annotation) is list
 
 
 def _is_setting(key: str) -> bool:

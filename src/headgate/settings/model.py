@@ -7,6 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from pydantic import BaseModel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from headgate.settings.auth import AuthSettings
@@ -14,8 +15,14 @@ from headgate.settings.database import DatabaseSettings, absolute_uri, sqlite_fi
 from headgate.settings.limits import DoorSettings, LimitSettings
 from headgate.settings.server import ServerSettings, is_loopback
 
-# In the order in which help and documentation show them.
-GROUPS = (ServerSettings, DatabaseSettings, AuthSettings, LimitSettings, DoorSettings)
+# Headings of help and documentation, in their order, and the settings below each.
+GROUPS: dict[str, type[BaseModel]] = {
+    "Server": ServerSettings,
+    "Stores": DatabaseSettings,
+    "Users and sessions": AuthSettings,
+    "Limits": LimitSettings,
+    "Closed by default": DoorSettings,
+}
 
 # `sun_path` holds 108 bytes on Linux and 104 on macOS, the closing zero included.
 _LONGEST_SOCKET_PATH = 100
