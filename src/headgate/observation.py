@@ -56,6 +56,13 @@ class MigrationStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class MigrationStep:
+    """What a migration is doing now, for people."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class MigrationFinished:
     """Both schemas are at head."""
 
@@ -122,6 +129,7 @@ Event = (
     | SignInRefused
     | SignedIn
     | MigrationStarted
+    | MigrationStep
     | MigrationFinished
     | UpstreamStarting
     | UpstreamReady

@@ -11,8 +11,7 @@ from headgate.observation import WayIn
 class Principal:
     """A user of MLflow's auth tables, and how they came in.
 
-    `read_only` (a token's) refuses every change, whatever RBAC would allow. `expires_at` (ms) is
-    when the token ends that let them in, if it ends.
+    `read_only` (a token's) refuses every writing method, whatever RBAC would allow.
     """
 
     user_id: int
@@ -20,4 +19,3 @@ class Principal:
     is_admin: bool
     way_in: WayIn
     read_only: bool = False
-    expires_at: int | None = None

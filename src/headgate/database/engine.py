@@ -1,0 +1,116 @@
+"""Engines for the three kinds of database, set up the same way everywhere.
+
+`make_engine` opens nothing; the first connection does. Wrap work with `explained`, so that
+what can be foreseen becomes a `DatabaseError` in clear words; `connected` does both.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy
+from sqlalchemy import event
+
+from headgate.database.failures import explained
+from headgate.database.uris import kind, normal_uri, redact, sqlite_path
+from headgate.errors import DatabaseError, SettingsError
+
+__all__ = ["connected", "explained", "make_engine", "normal_uri", "redact"]
+
+_CONNECT_SECONDS = 10
+_BUSY_SECONDS = 20  # as long as MLflow waits
+_EXTRAS = {"postgresql": "postgres", "mysql": "mysql"}
+# MLflow's own variables, so that our connections are encrypted as MLflow's are.
+_MYSQL_TLS = {
+    "ssl_ca": "MLFLOW_MYSQL_SSL_CA",
+    "ssl_cert": "MLFLOW_MYSQL_SSL_CERT",
+    "ssl_key": "MLFLOW_MYSQL_SSL_KEY",
+}
+
+
+def make_engine(uri: str, *, pool_size: int = 5, as_found: bool = False) -> sqlalchemy.Engine:
+    """An engine for `uri`, which may leave its driver out.
+
+    SQLite files are made if need be and put into WAL mode, unless `as_found`: then nothing of
+    the file is set up. Raises `SettingsError` for a URI that cannot be used or a missing driver.
+    """
+    database = kind(uri)
+    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": pool_size}
+    if database == "sqlite":
+        options["connect_args"] = {"timeout": _BUSY_SECONDS}
+        target = _as_found(uri) if as_found else _existing_folder(uri)
+    else:
+        target = normal_uri(uri)
+        options |= {"pool_pre_ping": True, "pool_recycle": 1800, "pool_timeout": _CONNECT_SECONDS}
+        options["connect_args"] = _connect_arguments(database)
+    try:
+        engine = sqlalchemy.create_engine(target, **options)
+    except (ImportError, sqlalchemy.exc.NoSuchModuleError):
+        raise _missing_driver(uri, database) from None
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        # SQLAlchemy's own message repeats the URI with its password.
+        raise SettingsError(f"The database URI {redact(uri)} cannot be read.") from None
+    if database == "sqlite" and not as_found:
+        event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+@contextmanager
+def connected(uri: str, *, as_found: bool = False) -> Iterator[sqlalchemy.Connection]:
+    """A single connection in a transaction, for a short look or change; failures explained."""
+    engine = make_engine(uri, pool_size=1, as_found=as_found)
+    try:
+        with explained(uri), engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _existing_folder(uri: str) -> str:
+    """The URI, refused where SQLite could only say that it cannot open the file."""
+    path = sqlite_path(uri)
+    if path is None or str(path) in ("", ".", ":memory:"):
+        raise SettingsError("An SQLite store needs a file, such as sqlite:///mlflow.db.")
+    if not path.parent.is_dir():
+        raise DatabaseError(
+            f"The folder of the database {path} does not exist.",
+            hint=f"mkdir -p {path.parent}",
+        )
+    return uri
+
+
+def _as_found(uri: str) -> str:
+    # Not mode=ro: that cannot read a file whose last writer was interrupted.
+    return f"sqlite:///file:{quote(str(sqlite_path(uri)))}?mode=rw&uri=true"
+
+
+def _connect_arguments(database: str) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS}
+    if database == "postgresql":
+        return arguments | {"application_name": f"headgate-{os.getpid()}"}
+    tls = {name: os.environ.get(variable) for name, variable in _MYSQL_TLS.items()}
+    return arguments | {name: value for name, value in tls.items() if value}
+
+
+def _missing_driver(uri: str, database: str) -> SettingsError:
+    scheme = normal_uri(uri).partition("://")[0]
+    extra = _EXTRAS.get(database)
+    return SettingsError(
+        f"The driver of {scheme} is not installed.",
+        hint=f"pip install 'headgate[{extra}]'" if extra else None,
+    )
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    """Readers go on while somebody writes; WAL is kept in the file, so MLflow gains from it."""
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")
+    finally:
+        cursor.close()

@@ -1,0 +1,64 @@
+"""The password that the first admin gets, in a file that only we may read."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from headgate.errors import HeadgateError
+from headgate.settings import Settings
+
+_RANDOM_BYTES = 18
+
+
+@contextmanager
+def admin_password_file(settings: Settings) -> Iterator[Path]:
+    """The file of the first admin's password, while the process that makes the admin runs.
+
+    A password that the settings name is in a file for that time alone; a generated one stays
+    where `headgate credentials` finds it.
+    """
+    if settings.admin_password is None:
+        yield generated_password(settings.admin_password_path())
+        return
+    descriptor, name = tempfile.mkstemp(prefix="admin-", dir=settings.run_dir())
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(settings.admin_password.get_secret_value())
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def generated_password(path: Path) -> Path:
+    """The password file at `path`, made with a strong random password if it is not there.
+
+    Complete or not at all, and never another one in its place: an interrupted start must not
+    leave an admin whose password nobody knows. Raises `HeadgateError` if it cannot be made.
+    """
+    if path.exists():
+        return path
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(secrets.token_urlsafe(_RANDOM_BYTES) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(temporary, path)
+        finally:
+            temporary.unlink()
+    except FileExistsError:
+        pass  # Another process made it at the same moment.
+    except OSError as fault:
+        raise HeadgateError(
+            f"The password file {path} cannot be written: {fault.strerror}.",
+            hint="Mend the permissions or the space of that folder, or set "
+            "HEADGATE_ADMIN_PASSWORD.",
+        ) from None
+    return path
