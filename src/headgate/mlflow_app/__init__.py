@@ -21,30 +21,33 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from starlette.types import ASGIApp
 
 from headgate import keys
 from headgate.errors import HeadgateError
+from headgate.mlflow_app.doors import DoorMiddleware, mlflow_switches, shut_doors
 from headgate.mlflow_app.identity import IdentityMiddleware
+from headgate.settings.limits import DoorSettings
 
-_FORCED = {
-    # MLflow knows this server by one name; which names clients may use is the gateway's matter.
+_FORCED: dict[str, str | None] = {
+    # MLflow knows this server by one name; which names and origins may be used is the
+    # gateway's matter.
     "MLFLOW_SERVER_ALLOWED_HOSTS": "localhost",
+    "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": None,
+    "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": None,
     # Routes that MLflow has no rule for stay shut.
     "MLFLOW_BASIC_AUTH_FAIL_CLOSED": "true",
     # The admin is made by `migrate`; no password is needed, kept or checked here.
     "_MLFLOW_AUTH_ADMIN_BOOTSTRAPPED": "true",
+    "MLFLOW_AUTH_ADMIN_USERNAME": None,
+    "MLFLOW_AUTH_ADMIN_PASSWORD": None,
     # Neither the server nor the pages that it serves report to anybody.
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-_IGNORED = (
-    "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE",
-    "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS",
-    "MLFLOW_AUTH_ADMIN_USERNAME",
-    "MLFLOW_AUTH_ADMIN_PASSWORD",
-)
+"""MLflow's variables that are ours to set, whatever the surroundings say; None: unset."""
 _FLASK_KEY = "MLFLOW_FLASK_SERVER_SECRET_KEY"
 
 
@@ -55,12 +58,30 @@ def create_app() -> ASGIApp:
     if "mlflow.server" in sys.modules:
         raise HeadgateError("MLflow was imported before Headgate could set it up.")
     key = keys.load_key(Path(_required(keys.KEY_FILE_VARIABLE)))
-    os.environ.update(_FORCED)
-    for name in _IGNORED:
-        os.environ.pop(name, None)
+    doors = _door_settings()
+    _set_environment({**_FORCED, **mlflow_switches(doors)})
+    app = _mlflow_auth_app(keys.derive(key, "flask").hex())
+    if not doors.allow_outside_locations:
+        _guard_locations()
     return IdentityMiddleware(
-        _mlflow_auth_app(keys.derive(key, "flask").hex()), key=keys.derive(key, "identity")
+        DoorMiddleware(app, shut=shut_doors(doors)), key=keys.derive(key, "identity")
     )
+
+
+def _door_settings() -> DoorSettings:
+    named = {name: os.environ.get(f"HEADGATE_{name.upper()}") for name in DoorSettings.model_fields}
+    try:
+        return DoorSettings.model_validate({name: value for name, value in named.items() if value})
+    except ValueError:
+        raise HeadgateError("HEADGATE_ALLOW_* must be true or false.") from None
+
+
+def _guard_locations() -> None:
+    from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
+
+    from headgate.mlflow_app.guard import guard_locations
+
+    guard_locations(workspaces=MLFLOW_ENABLE_WORKSPACES.get())
 
 
 def _mlflow_auth_app(flask_key: str) -> ASGIApp:
@@ -81,6 +102,14 @@ def _mlflow_auth_app(flask_key: str) -> ASGIApp:
         # Processes that MLflow starts have no use for it.
         del os.environ[_FLASK_KEY]
     return app
+
+
+def _set_environment(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _required(name: str) -> str:

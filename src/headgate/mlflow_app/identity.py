@@ -84,9 +84,18 @@ def authenticate() -> Authorization | Response:
     return Authorization("basic", {"username": username, "password": ""})
 
 
+def caller() -> str | None:
+    """The username of the request that this code runs for; None outside of requests."""
+    return _caller.get()
+
+
 async def refuse(send: Send, status: HTTPStatus, error_code: str, message: str) -> None:
     """Answer a request with MLflow's JSON error form."""
-    body = error_body(error_code, message)
+    await answer_json(send, status, error_body(error_code, message))
+
+
+async def answer_json(send: Send, status: HTTPStatus, body: bytes) -> None:
+    """Answer a request with a JSON body."""
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
