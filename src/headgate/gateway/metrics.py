@@ -7,7 +7,9 @@ memory with labels. Start at `Metrics` for the counters, at `route_of` for the n
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter as Tally
+from collections import deque
 from collections.abc import Iterator
 
 import psutil
@@ -30,6 +32,8 @@ from headgate.observation import (
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_SERVER_FAULT = 500
+_REMEMBERED_ERRORS = 10_000
 _PHASES: tuple[Phase, ...] = ("migrating", "starting", "ready", "restarting", "stopped")
 
 # --- routes -------------------------------------------------------------------------------
@@ -141,6 +145,7 @@ class Metrics:
         self._by_status: dict[tuple[str, int], Counter] = {}
         self._by_route: dict[str, tuple[Histogram, Counter]] = {}
         self._tally: Tally[tuple[str, int]] = Tally()
+        self._error_times: deque[float] = deque(maxlen=_REMEMBERED_ERRORS)
 
     def watch(self, upstream: Upstream) -> None:
         """Tell the state of `upstream`, and the memory of our processes, at each look."""
@@ -172,10 +177,17 @@ class Metrics:
             by_class[status_class] = by_class.get(status_class, 0) + count
         return counts
 
+    def errors_within(self, seconds: float) -> int:
+        """Requests of the last `seconds` that ended with a server error, 10,000 at most."""
+        since = time.monotonic() - seconds
+        return sum(1 for moment in self._error_times if moment >= since)
+
     def _count_request(self, event: RequestFinished) -> None:
         """Children are looked up once: finding one by its labels costs more than counting."""
         key = (event.route, event.status)
         self._tally[key] += 1
+        if event.status >= _SERVER_FAULT:
+            self._error_times.append(time.monotonic())
         by_status = self._by_status.get(key)
         if by_status is None:
             by_status = self._requests.labels(event.route, str(event.status))

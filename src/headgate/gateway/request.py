@@ -6,11 +6,15 @@ Made by `app.Gateway` for each request and handed to every part that decides abo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
-from headgate.gateway.identity.principal import Principal
+from headgate.errors import ApiError, bad_request
+
+if TYPE_CHECKING:  # identity is built on requests
+    from headgate.gateway.identity.principal import Principal
 
 WRITING_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -48,15 +52,19 @@ class Request:
 
     def cookie(self, name: str) -> str | None:
         """The value of a cookie; None if it is absent or sent twice (nobody can tell which)."""
+        found = self.cookie_values(name)
+        return found[0].decode("latin-1") if len(found) == 1 else None
+
+    def cookie_values(self, name: str) -> list[bytes]:
+        """Every value that came for a cookie."""
         wanted = name.encode()
-        found = [
+        return [
             value.strip()
             for header, line in self.headers
             if header == b"cookie"
             for key, _, value in (part.partition(b"=") for part in line.split(b";"))
             if key.strip() == wanted
         ]
-        return found[0].decode("latin-1") if len(found) == 1 else None
 
     @property
     def writes(self) -> bool:
@@ -77,6 +85,35 @@ class Request:
         """Headers that every answer to this request carries."""
         common = [(b"x-request-id", self.id.encode())]
         return common + [(b"set-cookie", cookie) for cookie in self.set_cookies]
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body, of at most `limit` bytes. Raises `ApiError` 413 beyond them."""
+    declared = request.header(b"content-length") or b"0"
+    if not declared.isdigit() or int(declared) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    received = 0
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise bad_request("The request ended before its body did.", close=True)
+        chunks.append(message.get("body", b""))
+        received += len(chunks[-1])
+        if received > limit:
+            raise _too_large(limit)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def _too_large(limit: int) -> ApiError:
+    # What is left of the body was not read, so nothing may follow on this connection.
+    return ApiError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "INVALID_PARAMETER_VALUE",
+        f"The body is larger than {limit} bytes.",
+        close=True,
+    )
 
 
 def json_headers(body: bytes) -> list[tuple[bytes, bytes]]:

@@ -11,7 +11,8 @@ from headgate.observation import WayIn
 class Principal:
     """A user of MLflow's auth tables, and how they came in.
 
-    `read_only` (a token's) refuses every writing method, whatever RBAC would allow.
+    `read_only` (a token's) refuses every change, whatever RBAC would allow. `expires_at` (ms) is
+    when the token ends that let them in, if it ends.
     """
 
     user_id: int
@@ -19,3 +20,4 @@ class Principal:
     is_admin: bool
     way_in: WayIn
     read_only: bool = False
+    expires_at: int | None = None

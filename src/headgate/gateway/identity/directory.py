@@ -1,0 +1,173 @@
+"""The users, tokens and ended sessions as the gateway sees them: never older than 2 s.
+
+Reads happen in a few threads. What is in use is read again once it is a second old, beside
+the requests, so that these usually wait for no database at all; nothing older than 2 s is
+ever believed. A removed user, a changed password, a revoked token and a session that was
+ended at another gateway are refused that soon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from headgate.database.users import OwnedToken, Token, User, UserStore
+from headgate.errors import unavailable
+from headgate.gateway.identity.clock import Clock
+
+K = TypeVar("K")
+V = TypeVar("V")
+R = TypeVar("R")
+
+REFRESHED_AFTER = 1.0
+BELIEVED_FOR = 2.0
+_THREADS = 4
+_SIZE = 10_000
+
+
+class FreshRows(Generic[K, V]):
+    """What `load` returns for a key, read again when old; concurrent callers share one read."""
+
+    def __init__(
+        self,
+        load: Callable[[K], V],
+        executor: ThreadPoolExecutor,
+        clock: Clock,
+        *,
+        size: int = _SIZE,
+        slowness: float = 1,
+    ) -> None:
+        self._load = load
+        self._executor = executor
+        self._clock = clock
+        self._size = size
+        self._refreshed_after = REFRESHED_AFTER * slowness
+        self._believed_for = BELIEVED_FOR * slowness
+        self._rows: OrderedDict[K, tuple[float, V]] = OrderedDict()
+        self._reads: dict[K, asyncio.Task[V]] = {}
+
+    async def get(self, key: K) -> V:
+        """The value, at most as old as is believed. Raises `ApiError` 503 when it is not to be
+        had."""
+        row = self._rows.get(key)
+        if row is not None:
+            age = self._clock.monotonic() - row[0]
+            if age < self._refreshed_after:
+                return row[1]
+            if age < self._believed_for:
+                self._read(key)
+                return row[1]
+        return await asyncio.shield(self._read(key))
+
+    def put(self, key: K, value: V) -> None:
+        """We know better than a read that is under way: this was just written."""
+        self._keep(key, self._clock.monotonic(), value)
+
+    def _read(self, key: K) -> asyncio.Task[V]:
+        task = self._reads.get(key)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._read_now(key))
+            self._reads[key] = task
+            task.add_done_callback(_look_at_result)
+        return task
+
+    async def _read_now(self, key: K) -> V:
+        # The age counts from before the read: what changes during it may not be in it.
+        started = self._clock.monotonic()
+        try:
+            loop = asyncio.get_running_loop()
+            value = await loop.run_in_executor(self._executor, self._load, key)
+        except SQLAlchemyError as error:
+            raise _no_database() from error
+        finally:
+            del self._reads[key]
+        return self._keep(key, started, value)
+
+    def _keep(self, key: K, since: float, value: V) -> V:
+        row = self._rows.get(key)
+        if row is not None and row[0] > since:
+            return row[1]
+        self._rows[key] = (since, value)
+        self._rows.move_to_end(key)
+        if len(self._rows) > self._size:
+            self._rows.popitem(last=False)
+        return value
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+class Directory:
+    """A `UserStore` for the event loop. Raises `ApiError` 503 while the database is away."""
+
+    def __init__(self, store: UserStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="identity")
+        self._users = FreshRows(store.find_user, self._executor, clock)
+        self._tokens = FreshRows(store.find_token, self._executor, clock)
+        self._signed_out = FreshRows(store.is_signed_out, self._executor, clock)
+        self._methods = FreshRows(self._find_methods, self._executor, clock, slowness=30)
+
+    async def user(self, username: str) -> User | None:
+        """The user of exactly this name."""
+        return await self._users.get(username)
+
+    async def token(self, digest: str) -> OwnedToken | None:
+        """The token of this digest and its user."""
+        return await self._tokens.get(digest)
+
+    async def is_signed_out(self, session_id: str) -> bool:
+        """Whether the session was ended."""
+        return await self._signed_out.get(session_id)
+
+    async def hash_methods(self) -> Sequence[str]:
+        """How the passwords here are hashed, one method per user; up to a minute old."""
+        return await self._methods.get(None)
+
+    async def sign_out(self, session_id: str, *, until: int) -> None:
+        """End a session, here at once and elsewhere within 2 s."""
+        now = self._clock.wall_ms()
+        await self._run(lambda: self._store.sign_out(session_id, until=until, now=now))
+        self._signed_out.put(session_id, True)
+
+    async def add_token(self, token: Token, digest: str) -> None:
+        """Keep a new token. Raises `TooManyTokensError`."""
+        await self._run(lambda: self._store.add_token(token, digest))
+
+    async def list_tokens(self, user_id: int | None) -> list[Token]:
+        """The tokens of one user, or of everybody."""
+        return await self._run(lambda: self._store.list_tokens(user_id))
+
+    async def revoke_token(self, token_id: str, *, user_id: int | None) -> bool:
+        """Revoke a token, if it is `user_id`'s (None: anybody's); whether there was one."""
+        now = self._clock.wall_ms()
+        return await self._run(lambda: self._store.revoke_token(token_id, user_id=user_id, now=now))
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], R]) -> R:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        except SQLAlchemyError as error:
+            raise _no_database() from error
+
+    def _find_methods(self, _key: None) -> Sequence[str]:
+        return self._store.hash_methods()
+
+
+def _no_database() -> Exception:
+    return unavailable("The database of users does not answer. Try again shortly.", retry_after=2)
+
+
+def _look_at_result(task: asyncio.Task[object]) -> None:
+    """A refresh may fail with nobody waiting; the next request reads again and tells."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,135 @@
+"""Is this the password of this user? For Basic credentials and the sign-in page alike.
+
+The way of a credential: verified within the last minute, it is let in at once. Otherwise it
+passes the throttle, waits for its turn, is hashed and, if right, remembered. Wrong, unknown
+and unusable ones take the same steps and get the same answer. Start at `Passwords.verify`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+
+from headgate.database.users import User
+from headgate.gateway.identity.directory import Directory
+from headgate.gateway.identity.hashing import Decoys, Hasher
+from headgate.gateway.identity.memory import CredentialMemory
+from headgate.gateway.identity.refusal import Refusal, wrong_password
+from headgate.gateway.identity.throttle import Throttle, networks
+
+MAX_CHARACTERS = 1024
+# The password of the admin that MLflow used to ship; its own app refuses it since 3.16
+# (GHSA-gq3w-7jj3-x7gr).
+_LEGACY_ADMIN_PASSWORD = "password1234"  # noqa: S105 - public, and refused
+
+
+class Passwords:
+    """Verifies names and passwords."""
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        memory: CredentialMemory,
+        throttle: Throttle,
+        hasher: Hasher,
+    ) -> None:
+        self._directory = directory
+        self._memory = memory
+        self._throttle = throttle
+        self._hasher = hasher
+        self._decoys = Decoys()
+        self._flights: dict[tuple[bytes, str], asyncio.Task[User]] = {}
+
+    async def verify(self, username: str, password: str, client: str) -> User:
+        """The user, if this is their password. Raises `Refusal`, or `ApiError` 503 while the
+        database is away."""
+        if not is_plausible(username, password):
+            raise Refusal("malformed", wrong_password().message)
+        fingerprint = self._memory.fingerprint(username, password)
+        user = await self._recalled(fingerprint, username)
+        if user is not None:
+            return user
+        return await self._evaluated_once(fingerprint, username, password, client)
+
+    async def _recalled(self, fingerprint: bytes, username: str) -> User | None:
+        verified = self._memory.recall(fingerprint)
+        if verified is None:
+            return None
+        user = await self._directory.user(username)
+        if user is not None and self._memory.is_fresh(verified, user.password_hash):
+            return user
+        return None
+
+    async def _evaluated_once(
+        self, fingerprint: bytes, username: str, password: str, client: str
+    ) -> User:
+        """The same credential from the same address, many times at once, is hashed once.
+
+        By address, so that nobody is refused because of what is counted against another.
+        """
+        flight = (fingerprint, networks(client)[0])
+        task = self._flights.get(flight)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(
+                self._evaluated(fingerprint, username, password, client)
+            )
+            self._flights[flight] = task
+            task.add_done_callback(lambda done: self._landed(flight, done))
+        # Shielded: a client that goes away does not take the others' answer with it.
+        return await asyncio.shield(task)
+
+    def _landed(self, flight: tuple[bytes, str], task: asyncio.Task[User]) -> None:
+        del self._flights[flight]
+        if not task.cancelled():
+            task.exception()
+
+    async def _evaluated(
+        self, fingerprint: bytes, username: str, password: str, client: str
+    ) -> User:
+        known = self._memory.recall(fingerprint) is not None
+        if not known:
+            self._throttle.check_password(username, client)
+        async with self._hasher.turn(networks(client)[0], privileged=known):
+            # While we waited, the same credential may have come in from another address.
+            user = await self._recalled(fingerprint, username)
+            if user is not None:
+                return user
+            charge = [] if known else self._throttle.charge_password(username, client)
+            try:
+                user = await self._matching(username, password)
+            except BaseException:
+                self._throttle.give_back(charge)
+                raise
+            if user is None:
+                raise wrong_password()
+            self._throttle.give_back(charge)
+        if user.password_hash is not None:
+            self._memory.remember(fingerprint, user.password_hash)
+        return user
+
+    async def _matching(self, username: str, password: str) -> User | None:
+        """The user whose password this is. Every name costs the same reads and one hash."""
+        methods = await self._directory.hash_methods()
+        user = await self._directory.user(username)
+        decoy = self._decoys.for_name(username, methods)
+        stored = user.password_hash if user is not None else None
+        matched = await self._hasher.matches(decoy if stored is None else stored, password)
+        if user is None or stored is None or not matched:
+            return None
+        legacy = hmac.compare_digest(password.encode(), _LEGACY_ADMIN_PASSWORD.encode())
+        return None if legacy and user.is_admin else user
+
+
+def is_plausible(username: str, password: str) -> bool:
+    """Whether these can be a name and a password: not empty, not huge, no control characters
+    (RFC 7617), and text that has bytes."""
+    return all(
+        0 < len(text) <= MAX_CHARACTERS and not any(map(_is_control, text))
+        for text in (username, password)
+    )
+
+
+def _is_control(character: str) -> bool:
+    # A lone surrogate cannot be encoded, so it is in no stored name and in no password.
+    return character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff"
