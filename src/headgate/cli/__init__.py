@@ -10,14 +10,14 @@ import errno
 import sys
 from typing import NoReturn
 
-import typer
-
-from headgate.cli import output, shell, tokens, users
+from headgate.cli import doctor, output, settings, shell, tokens, users
 from headgate.cli.command import application
 from headgate.errors import HeadgateError
 
 app = application("Run MLflow locked, signed-in and fast, on this machine.")
 shell.add_to(app)
+doctor.add_to(app)
+settings.add_to(app)
 app.add_typer(users.app, name="users")
 app.add_typer(tokens.app, name="token")
 

@@ -19,9 +19,7 @@ TOKENS = "/headgate/api/tokens"
 @takes_server
 def create(
     client: Client,
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="What it is for.", show_default=False)
-    ],
+    name: Annotated[str, typer.Option("--name", metavar="TEXT", help="What it is for.")] = "",
     days: Annotated[
         int | None,
         typer.Option("--days", min=1, metavar="NUMBER", help="Expires after so many days."),
@@ -34,8 +32,8 @@ def create(
 
     \b
     Examples:
-      headgate token create nightly-training --days 90
-      headgate token create dashboard --read-only
+      headgate token create --name nightly-training --days 90
+      headgate token create --name dashboard --read-only
     """
     wishes: JSON = {"name": name, "read_only": read_only}
     if days is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
-_DATABASES = ("sqlite", "postgresql", "mysql")
+_DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
 
 
 def check_uri(uri: SecretStr) -> SecretStr:
