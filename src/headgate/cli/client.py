@@ -14,6 +14,7 @@ import json
 import os
 import ssl
 from dataclasses import dataclass, field
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit
@@ -56,14 +57,24 @@ class Refused(HeadgateError):
 
 
 class Client:
-    """Calls the API of one server as one user. `local` is the one of our data folder, if it is."""
+    """Calls the API of one server as one user.
 
-    def __init__(
-        self, url: str, credentials: Credentials, *, local: RunningServer | None = None
-    ) -> None:
+    `local` is set where the server is that of our data folder. Credentials are looked for when
+    they are first needed.
+    """
+
+    def __init__(self, url: str, settings: Settings, local: RunningServer | None) -> None:
         self.url = url
-        self.credentials = credentials
         self.local = local
+        self._settings = settings
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """Who calls; raises `HeadgateError` if nothing says so."""
+        found = from_environment()
+        if found is None and self.local is not None:
+            found = admin_credentials(self._settings)
+        return found or _no_credentials(self._settings if self.local else None)
 
     def get(self, path: str, **query: str) -> JSON:
         """GET; the decoded answer."""
@@ -138,8 +149,7 @@ def connect(settings: Settings, url: str | None = None) -> Client:
     """A client for the server that is meant; raises `HeadgateError` if there is none."""
     local = read_server_file(settings) if url is None else None
     if local is not None:
-        credentials = from_environment() or admin_credentials(settings)
-        return Client(local.url, credentials or _no_credentials(settings), local=local)
+        return Client(local.url, settings, local)
     found = url or tracking_uri()
     if found is None:
         raise HeadgateError(
@@ -148,7 +158,7 @@ def connect(settings: Settings, url: str | None = None) -> Client:
         )
     if urlsplit(found).scheme not in ("http", "https") or not urlsplit(found).hostname:
         raise HeadgateError(f"{found!r} is no address of a server, such as http://localhost:5000.")
-    return Client(found, from_environment() or _no_credentials(None))
+    return Client(found, settings, None)
 
 
 def tracking_uri() -> str | None:
