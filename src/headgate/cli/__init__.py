@@ -10,14 +10,23 @@ import errno
 import sys
 from typing import NoReturn
 
-from headgate.cli import doctor, output, settings, shell, tokens, users
+from headgate.cli import (
+    containers,
+    doctor,
+    output,
+    settings,
+    shell,
+    status,
+    tokens,
+    up,
+    users,
+)
 from headgate.cli.command import application
 from headgate.errors import HeadgateError
 
 app = application("Run MLflow locked, signed-in and fast, on this machine.")
-shell.add_to(app)
-doctor.add_to(app)
-settings.add_to(app)
+for module in (up, shell, status, doctor, settings, containers):
+    module.add_to(app)
 app.add_typer(users.app, name="users")
 app.add_typer(tokens.app, name="token")
 

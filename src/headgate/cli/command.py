@@ -61,13 +61,13 @@ def application(help_text: str) -> typer.Typer:
 
 
 def takes_settings(
-    *headings: str, only: frozenset[str] | None = None
+    only: frozenset[str] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., None]]:
-    """Give a command `--config` and the flags of the settings under `headings`.
+    """Give a command `--config` and the flags of all settings, or of those in `only`.
 
-    The command gets a `settings` argument in place of the flags. `only` keeps some of them.
+    The command gets a `settings` argument in place of the flags.
     """
-    fields = _fields(headings, only)
+    fields = _fields(only)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., None]:
         def command(**arguments: Any) -> None:
@@ -81,7 +81,7 @@ def takes_settings(
 
 def takes_server(function: Callable[..., Any]) -> Callable[..., None]:
     """Give a command a `client` of the running server and, if it wants them, the `settings`."""
-    fields = _fields(tuple(GROUPS), frozenset({"data_dir"}))
+    fields = _fields(frozenset({"data_dir"}))
     wants_settings = "settings" in inspect.signature(function).parameters
 
     def command(**arguments: Any) -> None:
@@ -106,13 +106,11 @@ def takes_server(function: Callable[..., Any]) -> Callable[..., None]:
     )
 
 
-def _fields(
-    headings: tuple[str, ...], only: frozenset[str] | None
-) -> dict[str, tuple[str, FieldInfo]]:
+def _fields(only: frozenset[str] | None) -> dict[str, tuple[str, FieldInfo]]:
     return {
         key: (heading, field)
-        for heading in headings
-        for key, field in GROUPS[heading].model_fields.items()
+        for heading, group in GROUPS.items()
+        for key, field in group.model_fields.items()
         if key not in WITHOUT_FLAG and (only is None or key in only)
     }
 

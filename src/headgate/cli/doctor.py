@@ -9,15 +9,13 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
-import socket
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import psutil
 import typer
 
 from headgate import __version__
@@ -25,8 +23,11 @@ from headgate.cli import output
 from headgate.cli.command import Command, takes_settings
 from headgate.cli.server_file import read_server_file
 from headgate.errors import HeadgateError
-from headgate.settings import GROUPS, Settings
+from headgate.settings import Settings
 from headgate.settings.database import sqlite_file
+
+if TYPE_CHECKING:
+    from headgate.database.revisions import Schema
 
 # MLflow's tables and a small artifact fit in what is warned of; nothing fits in what is wrong.
 _LITTLE_SPACE = 2_000_000_000
@@ -48,7 +49,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("doctor", cls=Command)(doctor)
 
 
-@takes_settings(*GROUPS)
+@takes_settings()
 def doctor(
     settings: Settings,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -141,45 +142,23 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 
 
 def _port(settings: Settings) -> Iterator[Finding]:
-    where = f"{settings.host}:{settings.port}"
+    from headgate.gateway import listening
+
     try:
         running = read_server_file(settings)
+        if running is not None:
+            yield Finding("server", "ok", f"runs at {running.url} (process {running.pid})")
+            return
+        for bound in listening.bind(settings.host, settings.port):
+            bound.close()
     except HeadgateError as error:
-        yield Finding("server", "wrong", str(error), error.hint)
-        return
-    if running is not None:
-        yield Finding("server", "ok", f"runs at {running.url} (process {running.pid})")
-        return
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        owner = _listener(settings.port)
-        by = f" by {owner}" if owner else ""
-        text = f"{where} is in use{by}" if owner else f"{where}: {error.strerror}"
-        yield Finding("port", "wrong", text, "End that, or choose another with --port.")
-        return
-    yield Finding("port", "ok", f"{where} is free")
-
-
-def _listener(port: int) -> str | None:
-    """The process that listens on a port, as far as we may know."""
-    try:
-        for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,):
-                process = psutil.Process(connection.pid) if connection.pid else None
-                return f"{process.name()} (process {process.pid})" if process else "a process"
-    except (psutil.Error, OSError):
-        return None
-    return None
+        yield Finding("port", "wrong", str(error), error.hint)
+    else:
+        yield Finding("port", "ok", f"{settings.host}:{settings.port} is free")
 
 
 def _databases(settings: Settings) -> Iterator[Finding]:
-    from headgate.database.engine import explained, make_engine, redact
+    from headgate.database.engine import connected, redact
     from headgate.database.revisions import CHAINS, inspect_chain
 
     for chain in CHAINS:
@@ -190,30 +169,24 @@ def _databases(settings: Settings) -> Iterator[Finding]:
             yield Finding(about, "ok", f"{file} will be made by the first start")
             continue
         try:
-            engine = make_engine(uri, pool_size=1, read_only=file is not None)
-            try:
-                with explained(uri), engine.connect() as connection:
-                    schema = inspect_chain(connection, chain)
-            finally:
-                engine.dispose()
+            with connected(uri, as_found=True) as connection:
+                schema = inspect_chain(connection, chain)
         except HeadgateError as error:
             yield Finding(about, "wrong", str(error), error.hint)
-            continue
-        yield _standing(about, redact(uri), schema.standing, schema.found, schema.trouble)
+        else:
+            yield _standing(about, redact(uri), schema)
 
 
-def _standing(
-    about: str, uri: str, standing: str, found: str | None, trouble: str | None
-) -> Finding:
-    if standing == "head":
-        return Finding(about, "ok", f"{uri} is up to date (revision {found})")
-    if standing == "empty":
-        return Finding(about, "ok", f"{uri} is empty; the first start makes its tables")
-    if standing == "behind":
+def _standing(about: str, uri: str, schema: Schema) -> Finding:
+    if schema.standing == "head":
+        return Finding(about, "ok", f"{uri} is up to date (revision {schema.found})")
+    if schema.standing == "empty":
+        return Finding(about, "ok", f"{uri} has no tables yet; the next start makes them")
+    if schema.standing == "behind":
         mend = "`headgate up` or `headgate migrate` brings it up to date."
         return Finding(about, "warning", f"{uri} is of an older MLflow", mend)
     mend = "Restore it from a backup, or use the MLflow that made it."
-    return Finding(about, "wrong", f"{uri}: {trouble}", mend)
+    return Finding(about, "wrong", f"{uri}: {schema.trouble}", mend)
 
 
 def _artifacts(settings: Settings) -> Iterator[Finding]:

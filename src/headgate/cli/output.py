@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from headgate.errors import HeadgateError
@@ -21,12 +21,18 @@ def data_json(value: Any) -> None:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Aligned columns; understandable without colour."""
+    """Print aligned columns; understandable without colour."""
+    for line in columns(header, rows):
+        data(line)
+
+
+def columns(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """The lines of a table."""
     lines = [list(header), *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        data("  ".join(padded).rstrip())
+        yield "  ".join(padded).rstrip()
 
 
 def say(text: str) -> None:

@@ -9,15 +9,10 @@ import sys
 from pathlib import Path
 
 from headgate.cli import output
+from headgate.cli.asking import UsageError
 from headgate.errors import HeadgateError
 
 SHORTEST = 12
-
-
-class UsageError(HeadgateError):
-    """The command was called in a way that cannot work here."""
-
-    exit_code = 2
 
 
 def generate() -> str:
@@ -56,13 +51,6 @@ def typed(prompt: str) -> str:
             hint="Use --password-stdin or --generate.",
         )
     return getpass.getpass(prompt, stream=sys.stderr)
-
-
-def confirmed(question: str) -> bool:
-    """Whether the person at the terminal says yes."""
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def write_private(path: Path, content: str) -> None:

@@ -20,9 +20,14 @@ from headgate.settings import Settings
 
 
 class RunningServer(msgspec.Struct, frozen=True):
-    """A server as it described itself. `certificate` is the one it serves TLS with."""
+    """A server as it described itself.
+
+    This machine's commands use `url`, clients `public_url`; `certificate` is the one that it
+    serves TLS with.
+    """
 
     url: str
+    public_url: str
     pid: int
     started: float
     certificate: str | None = None
@@ -52,12 +57,13 @@ def read_server_file(settings: Settings) -> RunningServer | None:
 
 
 @contextmanager
-def server_file(settings: Settings, url: str) -> Iterator[None]:
+def server_file(settings: Settings, url: str, public_url: str) -> Iterator[None]:
     """Keep `server.json` there while the block runs."""
     certificate = settings.ssl_certfile
     own = psutil.Process()
     server = RunningServer(
         url=url,
+        public_url=public_url,
         pid=own.pid,
         started=own.create_time(),
         certificate=str(certificate.absolute()) if certificate else None,

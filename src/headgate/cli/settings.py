@@ -7,7 +7,7 @@ import sys
 import typer
 
 from headgate.cli.command import Command, takes_settings
-from headgate.settings import GROUPS, Settings
+from headgate.settings import Settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -15,7 +15,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("settings", cls=Command)(settings_)
 
 
-@takes_settings(*GROUPS)
+@takes_settings()
 def settings_(settings: Settings) -> None:
     """Print the settings that apply, as headgate.toml takes them; secrets are left out.
 

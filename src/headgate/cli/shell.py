@@ -49,7 +49,7 @@ def env(
 
 def variables(client: Client) -> dict[str, str]:
     """The environment of an MLflow client of this server and user."""
-    found = {"MLFLOW_TRACKING_URI": client.url}
+    found = {"MLFLOW_TRACKING_URI": client.local.public_url if client.local else client.url}
     credentials = client.credentials
     if credentials.token is not None:
         found["MLFLOW_TRACKING_TOKEN"] = credentials.token
@@ -72,7 +72,7 @@ def export(name: str, value: str, shell: Shell) -> str:
     return f"export {name}={shlex.quote(value)}"
 
 
-@takes_settings("Server", only=frozenset({"data_dir"}))
+@takes_settings(only=frozenset({"data_dir"}))
 def credentials(settings: Settings) -> None:
     """Show the user name and password that the first start made.
 
@@ -100,7 +100,7 @@ def open_(client: Client) -> None:
     """
     import webbrowser
 
-    address = f"{client.url}/headgate/sign-in"
+    address = f"{client.local.public_url if client.local else client.url}/headgate/sign-in"
     if not webbrowser.open(address):
         raise HeadgateError(f"No browser could be started. The address is {address}")
     output.say(f"Opened {address}")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from headgate.cli import output, passwords
+from headgate.cli.asking import UsageError, confirmed
 from headgate.cli.client import JSON, Client, Refused, admin_password
 from headgate.cli.command import Command, application, takes_server
 from headgate.errors import HeadgateError
@@ -150,7 +151,7 @@ def remove(
     Example:
       headgate users remove alice --yes
     """
-    if not yes and not passwords.confirmed(f"Remove the user {name}?"):
+    if not yes and not confirmed(f"Remove the user {name}?"):
         raise HeadgateError("Nothing was removed.")
     client.send("DELETE", f"{USERS}/delete", {"username": name})
     output.say(f"Removed the user {name}.")
@@ -190,7 +191,7 @@ def grant(
         output.say(f"{name} is an admin now.")
         return
     if permission is None:
-        raise passwords.UsageError("Name a permission, such as EDIT, or --admin.")
+        raise UsageError("Name a permission, such as EDIT, or --admin.")
     what = _resource(client, experiment, experiment_id, model, other)
     body = {"username": name, "permission": permission.upper(), **what}
     try:
@@ -240,9 +241,7 @@ def _resource(
     """What the one flag that was used means to MLflow."""
     named = [value for value in (experiment, experiment_id, model, other) if value is not None]
     if len(named) != 1:
-        raise passwords.UsageError(
-            "Name one thing: --experiment, --experiment-id, --model or --resource."
-        )
+        raise UsageError("Name one thing: --experiment, --experiment-id, --model or --resource.")
     if experiment is not None:
         found = client.get("/api/2.0/mlflow/experiments/get-by-name", experiment_name=experiment)
         experiment_id = str(found["experiment"]["experiment_id"])
@@ -252,5 +251,5 @@ def _resource(
         return {"resource_type": "registered_model", "resource_id": model}
     kind, separator, identifier = named[0].partition(":")
     if not separator:
-        raise passwords.UsageError(f"--resource {named[0]!r}: write it like prompt:greeting.")
+        raise UsageError(f"--resource {named[0]!r}: write it like prompt:greeting.")
     return {"resource_type": kind, "resource_id": identifier}

@@ -68,7 +68,7 @@ class ServerSettings(BaseModel):
         "auto", description="Log lines for people or for machines; auto: text in a terminal."
     )
     drain_seconds: float = Field(
-        8, ge=0, le=110, description="Time that requests under way get when Headgate is stopped."
+        6, ge=0, le=110, description="Time that requests under way get when Headgate is stopped."
     )
 
     # A check that needs two fields stands at the later one, where the earlier is known already:

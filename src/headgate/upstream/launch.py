@@ -15,9 +15,11 @@ import sys
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from headgate.database.uris import normal_uri
 from headgate.errors import HeadgateError
+from headgate.gateway.upstream import UpstreamAddress
 from headgate.keys import KEY_FILE_VARIABLE
 from headgate.settings import Settings
 from headgate.upstream.children import Command
@@ -81,13 +83,12 @@ _DOORS = (
 )
 
 
-def server(settings: Settings) -> Command:
-    """The MLflow behind the gateway, on its socket."""
+def server(settings: Settings, address: UpstreamAddress | None = None) -> Command:
+    """The MLflow behind the gateway, on its socket unless an address is given."""
     arguments = (
         *_python(),
         "uvicorn",
-        "--uds",
-        str(socket_path(settings)),
+        *_listen(address or UpstreamAddress(socket_path(settings), "")),
         "--factory",
         APP,
         "--workers",
@@ -178,6 +179,13 @@ def private_folder(folder: Path) -> Path:
             hint="Choose another data folder with --data-dir, or mend its permissions.",
         ) from None
     return folder
+
+
+def _listen(address: UpstreamAddress) -> tuple[str, ...]:
+    if address.socket is not None:
+        return ("--uds", str(address.socket))
+    parts = urlsplit(address.base_url)
+    return ("--host", str(parts.hostname), "--port", str(parts.port))
 
 
 def _python() -> tuple[str, ...]:

@@ -92,6 +92,7 @@ class Supervisor:
         self._last_stop: str | None = None
         self._back_off = BackOff()
         self._stopping = asyncio.Event()
+        self._stop_seconds = STOP_SECONDS
         self._cancel_migration = threading.Event()
         self._changed = asyncio.Condition()
 
@@ -136,8 +137,12 @@ class Supervisor:
         finally:
             await asyncio.shield(self._end())
 
-    async def stop(self) -> None:
-        """Ask MLflow to end and see to it, within some ten seconds; `run` then returns."""
+    async def stop(self, *, within: float = STOP_SECONDS + LAST_SECONDS) -> None:
+        """Ask MLflow to end and see to it, `within` so many seconds; `run` then returns.
+
+        At least four are needed where MLflow does not end when asked.
+        """
+        self._stop_seconds = min(STOP_SECONDS, max(0.0, within - LAST_SECONDS))
         self._cancel_migration.set()
         self._stopping.set()
         async with self._changed:
@@ -204,7 +209,7 @@ class Supervisor:
         """The end of a process that may still run: asked, then with everything below it killed."""
         if running.guardian.returncode is None:
             running.guardian.send_signal(signal.SIGTERM)
-            if not await _ends(running.guardian, STOP_SECONDS):
+            if not await _ends(running.guardian, self._stop_seconds):
                 running.lifeline.cut()
                 if not await _ends(running.guardian, LAST_SECONDS):
                     running.guardian.kill()

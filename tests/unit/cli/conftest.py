@@ -105,7 +105,7 @@ def server(folder: Path) -> Iterator[FakeServer]:
         settings = Settings()
         settings.folder().mkdir(mode=0o700)
         settings.admin_password_path().write_text(ADMIN_PASSWORD + "\n")
-        with server_file(settings, fake.url):
+        with server_file(settings, fake.url, fake.url):
             yield fake
         http_server.shutdown()
         thread.join()
