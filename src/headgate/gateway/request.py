@@ -87,6 +87,17 @@ class Request:
         return common + [(b"set-cookie", cookie) for cookie in self.set_cookies]
 
 
+def require_method(request: Request, *methods: str) -> None:
+    """Raise `ApiError` 405 for any other method."""
+    if request.method not in methods:
+        raise ApiError(
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            "BAD_REQUEST",
+            f"This path takes {', '.join(methods)}.",
+            headers=((b"allow", ", ".join(methods).encode()),),
+        )
+
+
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body, of at most `limit` bytes. Raises `ApiError` 413 beyond them."""
     declared = request.header(b"content-length") or b"0"
@@ -138,3 +149,13 @@ async def answer(
     await request.send(start)
     content = b"" if request.method == "HEAD" else body
     await request.send({"type": "http.response.body", "body": content})
+
+
+async def redirect(request: Request, target: str) -> None:
+    """Send somebody on with a GET to `target`, which must be ours."""
+    headers = [
+        (b"location", target.encode("ascii")),
+        (b"content-length", b"0"),
+        (b"cache-control", b"no-store"),
+    ]
+    await answer(request, int(HTTPStatus.SEE_OTHER), headers, b"")

@@ -11,13 +11,14 @@ import sqlalchemy as sa
 from starlette.types import Message
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from headgate.database.users import UserStore, create_tables
+from headgate.database.users import Token, UserStore, create_tables
 from headgate.errors import ApiError
 from headgate.gateway.identity import Identifier
 from headgate.gateway.identity.clock import Clock
 from headgate.gateway.identity.csrf import check_same_origin
 from headgate.gateway.identity.hashing import Hasher
 from headgate.gateway.identity.principal import Principal
+from headgate.gateway.identity.token import new_token
 from headgate.gateway.request import Request
 from headgate.observation import Event, SignInRefused
 from headgate.settings.auth import AuthSettings
@@ -194,6 +195,34 @@ def cookies_of(request: Request) -> dict[str, str]:
 def cookie_header(cookies: dict[str, str]) -> dict[str, str]:
     """The header with which a browser sends cookies back."""
     return {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+
+
+async def sign_in(world: World, username: str, password: str, **wishes: object) -> dict[str, str]:
+    """The cookies of a browser that signed in."""
+    request, _ = knock("POST", "/headgate/sign-in", **wishes)  # type: ignore[arg-type]  # passed on
+    await world.identifier.sign_in(request, username, password)
+    return cookies_of(request)
+
+
+async def make_token(
+    world: World, username: str, *, read_only: bool = False, expires_at: int | None = None
+) -> str:
+    """A token of a user's."""
+    directory = world.identifier.directory
+    user = await directory.user(username)
+    assert user is not None
+    secret, digest = new_token()
+    token = Token(
+        id=secrets.token_hex(8),
+        name="of a test",
+        user_id=user.id,
+        username=user.username,
+        read_only=read_only,
+        created_at=int(world.clock() * 1000),
+        expires_at=expires_at,
+    )
+    await directory.add_token(token, digest)
+    return secret
 
 
 def make_world(folder: Path, settings: AuthSettings | None = None) -> World:

@@ -29,9 +29,10 @@ from headgate.gateway.request import Request
 from headgate.observation import Observe, SignedIn, SignInRefused, WayIn
 from headgate.settings.auth import AuthSettings
 
-__all__ = ["CURRENT_USER_PATHS", "SIGN_IN_PATH", "Identifier"]
+__all__ = ["CURRENT_USER_PATHS", "SIGN_IN_PATH", "SIGN_OUT_PATH", "Identifier"]
 
 SIGN_IN_PATH = b"/headgate/sign-in"
+SIGN_OUT_PATH = b"/headgate/sign-out"
 CURRENT_USER_PATHS = frozenset(
     {b"/ajax-api/2.0/mlflow/users/current", b"/api/2.0/mlflow/users/current"}
 )
@@ -141,7 +142,7 @@ class Identifier:
 
     def _refuse(self, request: Request, way_in: WayIn, refusal: Refusal) -> NoReturn:
         self._observe(SignInRefused(way_in, refusal.reason, request.client, request.id))
-        if way_in == "session" and request.wants_page:
+        if way_in == "session" and _shows_pages(request):
             # A page with a bad cookie gets to the sign-in page even when it is throttled.
             raise _ask_to_sign_in(request, refusal.message)
         if refusal.retry_after is not None:
@@ -150,11 +151,11 @@ class Identifier:
 
 
 def _ask_to_sign_in(request: Request, message: str) -> ApiError:
-    if not request.wants_page:
+    if not _shows_pages(request):
         return unauthenticated(message, challenge=not _is_from_browser(request))
     location = SIGN_IN_PATH
     wanted = request.raw_path + (b"?" + request.query if request.query else b"")
-    if wanted != b"/" and len(wanted) <= _LONGEST_NEXT:
+    if request.wants_page and wanted != b"/" and len(wanted) <= _LONGEST_NEXT:
         location += b"?next=" + quote(wanted, safe="/").encode()
     return ApiError(
         HTTPStatus.SEE_OTHER,
@@ -162,6 +163,12 @@ def _ask_to_sign_in(request: Request, message: str) -> ApiError:
         message,
         headers=((b"location", location),),
     )
+
+
+def _shows_pages(request: Request) -> bool:
+    """Whether a person sees the answer. Who signs out when the session is over already, wants
+    the sign-in page too."""
+    return request.wants_page or (request.method == "POST" and request.raw_path == SIGN_OUT_PATH)
 
 
 def _is_from_browser(request: Request) -> bool:
