@@ -28,19 +28,19 @@ class Request:
     caller is known.
     """
 
-    scope: Scope
+    scope: Scope = field(repr=False)  # it has the headers too
     receive: Receive
     send: Send
     id: str
     method: str
     raw_path: bytes
     query: bytes
-    headers: list[tuple[bytes, bytes]]
+    headers: list[tuple[bytes, bytes]] = field(repr=False)
     client: str
     secure: bool
     principal: Principal | None = None
     route: str = "unknown"
-    set_cookies: list[bytes] = field(default_factory=list)
+    set_cookies: list[bytes] = field(default_factory=list, repr=False)
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header, or None."""

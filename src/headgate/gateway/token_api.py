@@ -19,6 +19,7 @@ from headgate.database.users import Token, TooManyTokensError, User
 from headgate.errors import ApiError, forbidden
 from headgate.gateway.identity.clock import Clock
 from headgate.gateway.identity.directory import Directory
+from headgate.gateway.identity.passwords import is_plausible
 from headgate.gateway.identity.principal import Principal
 from headgate.gateway.identity.token import new_token
 from headgate.gateway.request import (
@@ -100,7 +101,8 @@ class TokenApi:
         """Whose token it will be. Only an admin learns here which users there are."""
         if username is not None and username != principal.username and not principal.is_admin:
             raise forbidden("Only an admin makes tokens for others.")
-        user = await self._directory.user(username or principal.username)
+        wanted = principal.username if username is None else username
+        user = await self._directory.user(wanted) if is_plausible(wanted) else None
         if user is None:
             raise ApiError(
                 HTTPStatus.NOT_FOUND, "RESOURCE_DOES_NOT_EXIST", f"There is no user {username!r}."
@@ -151,7 +153,7 @@ async def _read(request: Request, type_: type[_T]) -> _T:
     body = await read_body(request, _MAX_BODY_BYTES)
     try:
         return msgspec.json.decode(body, type=type_)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _invalid(f"The body cannot be read: {error}.") from None
 
 

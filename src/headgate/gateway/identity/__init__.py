@@ -21,6 +21,7 @@ from headgate.gateway.identity.hashing import Hasher
 from headgate.gateway.identity.memory import CredentialMemory
 from headgate.gateway.identity.passwords import Passwords
 from headgate.gateway.identity.principal import Principal
+from headgate.gateway.identity.read_only import check_read_only
 from headgate.gateway.identity.refusal import Refusal
 from headgate.gateway.identity.session import COMPANION_COOKIE, SessionWayIn, has_cookie
 from headgate.gateway.identity.throttle import Throttle
@@ -42,7 +43,7 @@ _UI_SIGN_OUT_NAME = "mlflow-logged-out-"
 
 
 class Identifier:
-    """Tells who sent a request; gives and ends sessions.
+    """Tells who sent a request; gives and ends sessions, which it signs with `key`.
 
     `directory` is what it knows of users, for those parts of the gateway that manage tokens.
     """
@@ -76,7 +77,8 @@ class Identifier:
 
     async def identify(self, request: Request) -> Principal:
         """Who sent this. Raises `ApiError`: 401, for a person's browser 303 to the sign-in
-        page, 429 after too many failures, 503 while the database of users is away."""
+        page, 403 if a read-only token asks for a change, 429 after too many failures, 503 while
+        the database of users is away."""
         authorization = request.header(b"authorization")
         if authorization is None or _is_ui_sign_out(request, authorization):
             return await self._identify_by_cookie(request)
@@ -87,7 +89,9 @@ class Identifier:
             if scheme == b"basic":
                 return await self._basic.identify(request, value)
             if scheme == b"bearer":
-                return await self._token.identify(request, value)
+                request.principal = await self._token.identify(request, value)
+                check_read_only(request)
+                return request.principal
             raise Refusal("malformed", "Sign in with Basic credentials or a Bearer token.")
         except Refusal as refusal:
             self._refuse(request, way_in, refusal)

@@ -44,7 +44,7 @@ class Passwords:
     async def verify(self, username: str, password: str, client: str) -> User:
         """The user, if this is their password. Raises `Refusal`, or `ApiError` 503 while the
         database is away."""
-        if not is_plausible(username, password):
+        if not (is_plausible(username) and is_plausible(password)):
             raise Refusal("malformed", wrong_password().message)
         fingerprint = self._memory.fingerprint(username, password)
         user = await self._recalled(fingerprint, username)
@@ -121,13 +121,10 @@ class Passwords:
         return None if legacy and user.is_admin else user
 
 
-def is_plausible(username: str, password: str) -> bool:
-    """Whether these can be a name and a password: not empty, not huge, no control characters
+def is_plausible(text: str) -> bool:
+    """Whether this can be a name or a password: not empty, not huge, no control characters
     (RFC 7617), and text that has bytes."""
-    return all(
-        0 < len(text) <= MAX_CHARACTERS and not any(map(_is_control, text))
-        for text in (username, password)
-    )
+    return 0 < len(text) <= MAX_CHARACTERS and not any(map(_is_control, text))
 
 
 def _is_control(character: str) -> bool:

@@ -28,7 +28,6 @@ from headgate.gateway.identity.principal import Principal
 from headgate.gateway.identity.refusal import Refusal
 from headgate.gateway.identity.throttle import Throttle
 from headgate.gateway.request import Request
-from headgate.keys import derive
 from headgate.settings.auth import AuthSettings
 
 COMPANION_COOKIE = "mlflow_user"
@@ -77,7 +76,7 @@ class SessionWayIn:
     ) -> None:
         self._directory = directory
         self._throttle = throttle
-        self._key = derive(key, "session")
+        self._key = key
         self._idle = settings.session_idle_hours * 3600
         self._longest = settings.session_max_days * 24 * 3600
         self._clock = clock
