@@ -61,8 +61,7 @@ def create_app() -> ASGIApp:
     doors = _door_settings()
     _set_environment({**_FORCED, **mlflow_switches(doors)})
     app = _mlflow_auth_app(keys.derive(key, "flask").hex())
-    if not doors.allow_outside_locations:
-        _guard_locations()
+    _guard_rows(locations=not doors.allow_outside_locations)
     return IdentityMiddleware(
         DoorMiddleware(app, shut=shut_doors(doors)), key=keys.derive(key, "identity")
     )
@@ -76,12 +75,15 @@ def _door_settings() -> DoorSettings:
         raise HeadgateError("HEADGATE_ALLOW_* must be true or false.") from None
 
 
-def _guard_locations() -> None:
+def _guard_rows(*, locations: bool) -> None:
     from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
 
+    from headgate.mlflow_app.borders import guard_borders
     from headgate.mlflow_app.guard import guard_locations
 
-    guard_locations(workspaces=MLFLOW_ENABLE_WORKSPACES.get())
+    guard_borders()
+    if locations:
+        guard_locations(workspaces=MLFLOW_ENABLE_WORKSPACES.get())
 
 
 def _mlflow_auth_app(flask_key: str) -> ASGIApp:

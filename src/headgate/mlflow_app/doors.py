@@ -6,8 +6,8 @@ the same decision or no route at all. A shut door also switches its feature off 
 that the pages hide it and nothing that is already stored acts by itself. Reading lists stays
 possible, and what the pages ask for at every start gets the answer of an empty feature.
 
-Which of MLflow's routes each door shuts is written down in `tests/attacks/routes.txt`; a test
-compares that with the routes of the installed MLflow. Locations are `locations`' matter.
+Which of MLflow's routes each door shuts is written down in `tests/attacks/writing_routes.txt`;
+a test compares that with the routes of the installed MLflow. Locations are `guard`'s matter.
 """
 
 from __future__ import annotations
@@ -137,7 +137,8 @@ class DoorMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        method, path = scope["method"], scope["path"]
+        # Flask takes any number of slashes at the start for one.
+        method, path = scope["method"], "/" + scope["path"].lstrip("/")
         door = next((door for door in self._shut if door.refuses(method, path)), None)
         if door is None:
             await self._app(scope, receive, send)

@@ -134,7 +134,7 @@ def _refuse_location(name: str, location: str) -> None:
 
 def _refuse(problem: str) -> None:
     """Raise MLflow's 403, unless it is an admin or MLflow itself who writes."""
-    if identity.caller() is None or auth.sender_is_admin():
+    if identity.current_caller() is None or auth.sender_is_admin():
         return
     raise MlflowException(
         f"{problem} On this server only admins may use it, unless whoever runs it sets "

@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -22,7 +23,21 @@ from werkzeug.wrappers import Response
 from headgate import assertion
 
 _HEADER = assertion.HEADER.encode()
-_caller: ContextVar[str | None] = ContextVar("headgate_caller", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent the request that is being answered.
+
+    `spans_for` is the experiment that a delivery of spans named, and for which alone MLflow
+    checks permissions.
+    """
+
+    username: str
+    spans_for: str | None = None
+
+
+_caller: ContextVar[Caller | None] = ContextVar("headgate_caller", default=None)
 
 
 class IdentityMiddleware:
@@ -53,7 +68,7 @@ class IdentityMiddleware:
         except ValueError as fault:
             await refuse(send, HTTPStatus.UNAUTHORIZED, "UNAUTHENTICATED", str(fault))
             return
-        token = _caller.set(username)
+        token = _caller.set(Caller(username, spans_for=_experiment_of_spans(scope)))
         try:
             await self._app(_stripped(scope), receive, send)
         finally:
@@ -74,18 +89,18 @@ class IdentityMiddleware:
 
 def authenticate() -> Authorization | Response:
     """MLflow's `authorization_function`: the caller that the gateway named, or 401."""
-    username = _caller.get()
-    if not username:
+    caller = current_caller()
+    if caller is None:
         return Response(
             error_body("UNAUTHENTICATED", "MLflow answers to the gateway only."),
             status=HTTPStatus.UNAUTHORIZED,
             content_type="application/json",
         )
-    return Authorization("basic", {"username": username, "password": ""})
+    return Authorization("basic", {"username": caller.username, "password": ""})
 
 
-def caller() -> str | None:
-    """The username of the request that this code runs for; None outside of requests."""
+def current_caller() -> Caller | None:
+    """Whose request this code runs for; None outside of requests."""
     return _caller.get()
 
 
@@ -111,6 +126,13 @@ def error_body(error_code: str, message: str) -> bytes:
 
 def _asks_for_health(scope: Scope) -> bool:
     return bool(scope["method"] == "GET" and scope["raw_path"] == b"/health")
+
+
+def _experiment_of_spans(scope: Scope) -> str | None:
+    if scope["raw_path"] != b"/v1/traces":
+        return None
+    named = (value for name, value in scope["headers"] if name == b"x-mlflow-experiment-id")
+    return next(named, b"").decode("latin-1")
 
 
 def _stripped(scope: Scope) -> Scope:
