@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from starlette.types import Message
 from werkzeug.security import check_password_hash, generate_password_hash
 
+from headgate.database.engine import make_engine
 from headgate.database.users import Token, UserStore, create_tables
 from headgate.errors import ApiError
 from headgate.gateway.identity import Identifier
@@ -88,7 +89,7 @@ class Users:
         with self.engine.begin() as connection:
             connection.execute(MLFLOW_USERS.insert().values(row))
 
-    def change(self, username: str, **values: object) -> None:
+    def change(self, username: str, /, **values: object) -> None:
         """Set columns of a user."""
         update = MLFLOW_USERS.update().where(MLFLOW_USERS.c.username == username)
         with self.engine.begin() as connection:
@@ -227,7 +228,7 @@ async def make_token(
 
 def make_world(folder: Path, settings: AuthSettings | None = None) -> World:
     """A world on SQLite with the users ada (admin), bob and carol."""
-    engine = sa.create_engine(f"sqlite:///{folder}/auth.db")
+    engine = make_engine(f"sqlite:///{folder}/auth.db")
     MLFLOW_USERS.create(engine)
     create_tables(engine)
     world = World(engine, settings=settings or AuthSettings())
