@@ -7,7 +7,10 @@
 5. CORS preflights are answered;
 6. the sign-in page and its assets are shown to anybody;
 7. who is it? (`identity/`), and did their own page send this (`identity/csrf.py`)?
-8. our own routes, MLflow's static files, and for the rest MLflow itself (`proxy.py`).
+8. our own routes, MLflow's static files, and for the rest MLflow itself (`proxy.py`), or a page
+   that says that it is starting.
+
+On its way out every answer gets the headers that browsers obey (`security_headers.py`).
 
 Paths are compared on the raw path, exactly: never by prefix, never after decoding. A refusal
 is an `ApiError` raised anywhere below and answered here, in one place.
@@ -18,6 +21,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -30,8 +34,10 @@ from headgate.gateway.identity import Identifier
 from headgate.gateway.identity.csrf import check_same_origin
 from headgate.gateway.metrics import route_of
 from headgate.gateway.own_routes import OwnRoutes
+from headgate.gateway.pages.starting import StartingPage
 from headgate.gateway.proxy import Proxy
 from headgate.gateway.request import Request, answer, json_headers
+from headgate.gateway.security_headers import Headers, SecurityHeaders
 from headgate.gateway.static_ui import StaticUI
 from headgate.gateway.upstream import Upstream
 from headgate.observation import GatewayFault, Observe, RequestFinished
@@ -47,9 +53,11 @@ class Gateway:
         *,
         heads: HeadReader,
         hosts: HostPolicy,
+        security: SecurityHeaders,
         identifier: Identifier,
         pages: dict[bytes, Handler],
         own_routes: OwnRoutes,
+        starting_page: StartingPage,
         static_ui: StaticUI,
         proxy: Proxy,
         upstream: Upstream,
@@ -57,9 +65,11 @@ class Gateway:
     ) -> None:
         self._heads = heads
         self._hosts = hosts
+        self._security = security
         self._identifier = identifier
         self._pages = pages
         self._own_routes = own_routes
+        self._starting_page = starting_page
         self._static_ui = static_ui
         self._proxy = proxy
         self._upstream = upstream
@@ -77,6 +87,7 @@ class Gateway:
         started = time.perf_counter()
         sent = _Sent(send)
         request = self._heads.read(scope, receive, sent)
+        sent.complete = partial(self._complete, request)
         try:
             await self._admit(request)
         except ApiError as error:
@@ -101,9 +112,9 @@ class Gateway:
 
     async def _admit(self, request: Request) -> None:
         check_head(request)
+        request.route = route_of(request.method, request.raw_path)
         health = self._health.get(request.raw_path)
         if health is not None:
-            request.route = "health"
             await health(request)
             return
         self._hosts.check(request)
@@ -113,7 +124,6 @@ class Gateway:
             return
         page = self._pages.get(request.raw_path)
         if page is not None:
-            request.route = "sign-in"
             await page(request)
             return
         request.principal = await self._identifier.identify(request)
@@ -123,14 +133,16 @@ class Gateway:
     async def _serve(self, request: Request) -> None:
         own = self._own_routes.find(request)
         if own is not None:
-            request.route = "headgate"
             await own(request)
+        elif self._starting_page.is_due(request):
+            await self._starting_page.show(request)
         elif self._static_ui.serves(request):
-            request.route = "ui"
             await self._static_ui.serve(request)
         else:
-            request.route = route_of(request.method, request.raw_path)
             await self._proxy.forward(request)
+
+    def _complete(self, request: Request, headers: Headers) -> Headers:
+        return self._security.complete(request, self._hosts.complete(request, headers))
 
     async def _ready(self, request: Request) -> None:
         phase = self._upstream.state.phase
@@ -139,16 +151,18 @@ class Gateway:
 
 
 class _Sent:
-    """An ASGI `send` that remembers what went out."""
+    """An ASGI `send` that completes the headers and remembers what went out."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self.complete: Callable[[Headers], Headers] = list
         self.status = 0
         self.body_bytes = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            message["headers"] = self.complete(message["headers"])
         else:
             self.body_bytes += len(message.get("body", b""))
         await self._send(message)

@@ -77,12 +77,12 @@ def check_head(request: Request) -> None:
     for name, _ in request.headers:
         # WSGI servers read `X_Headgate_…` and `X-Headgate-…` as one header.
         if name.replace(b"_", b"-").startswith(_INTERNAL_PREFIX):
-            raise bad_request(f"No client may send the header {name.decode('latin-1')}.", close=True)
+            raise bad_request(
+                f"No client may send the header {name.decode('latin-1')}.", close=True
+            )
         if name in _SINGLE:
             if name in seen:
-                raise bad_request(
-                    f"The header {name.decode()} occurs more than once.", close=True
-                )
+                raise bad_request(f"The header {name.decode()} occurs more than once.", close=True)
             seen.add(name)
     if not request.raw_path.startswith(b"/"):
         raise bad_request("The request target has to be a path that starts with '/'.", close=True)
