@@ -5,6 +5,7 @@ Made by `app.Gateway` for each request and handed to every part that decides abo
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from headgate.errors import ApiError, bad_request
 if TYPE_CHECKING:  # identity is built on requests
     from headgate.gateway.identity.principal import Principal
 
+BODY_SECONDS = 25.0
 WRITING_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -98,33 +100,65 @@ def require_method(request: Request, *methods: str) -> None:
         )
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body, of at most `limit` bytes. Raises `ApiError` 413 beyond them."""
+async def read_body(request: Request, limit: int, *, seconds: float = BODY_SECONDS) -> bytes:
+    """The whole body, of at most `limit` bytes.
+
+    Raises `ApiError` 413 beyond them (at once, if the client declares more), and 408 if it has
+    not come within `seconds`.
+    """
+    check_declared_length(request, limit)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _gather(request, limit)
+    except TimeoutError:
+        raise body_timed_out() from None
+
+
+def check_declared_length(request: Request, limit: int) -> None:
+    """Raise `ApiError` 413 if the client declares a body of more than `limit` bytes."""
     declared = request.header(b"content-length") or b"0"
     if not declared.isdigit() or int(declared) > limit:
-        raise _too_large(limit)
+        raise body_too_large(limit)
+
+
+async def _gather(request: Request, limit: int) -> bytes:
     chunks: list[bytes] = []
     received = 0
     while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
-            raise bad_request("The request ended before its body did.", close=True)
+            raise body_broken_off()
         chunks.append(message.get("body", b""))
         received += len(chunks[-1])
         if received > limit:
-            raise _too_large(limit)
+            raise body_too_large(limit)
         if not message.get("more_body", False):
             return b"".join(chunks)
 
 
-def _too_large(limit: int) -> ApiError:
-    # What is left of the body was not read, so nothing may follow on this connection.
+# What is left of a body that we stop reading would be taken for the next request: these close.
+
+
+def body_too_large(limit: int) -> ApiError:
+    """413."""
     return ApiError(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "INVALID_PARAMETER_VALUE",
         f"The body is larger than {limit} bytes.",
         close=True,
     )
+
+
+def body_timed_out() -> ApiError:
+    """408."""
+    return ApiError(
+        HTTPStatus.REQUEST_TIMEOUT, "BAD_REQUEST", "The body did not arrive in time.", close=True
+    )
+
+
+def body_broken_off() -> ApiError:
+    """400, which nobody will read: the client has left."""
+    return bad_request("The request ended before its body did.", close=True)
 
 
 def json_headers(body: bytes) -> list[tuple[bytes, bytes]]:
