@@ -9,8 +9,10 @@ runs scripts nor has anybody's session. Start at `SecurityHeaders.complete`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 from headgate.gateway.request import Request
+from headgate.settings.server import ServerSettings
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -56,12 +58,12 @@ def own_page_headers(body: bytes) -> Headers:
 class SecurityHeaders:
     """Adds to every answer what it lacks.
 
-    `script_sources` are the sources from which scripts of HTML artifacts may run in MLflow's
+    `artifact_scripts` are the sources from which scripts of HTML artifacts may run in MLflow's
     artifact viewer, `frame_origins` the foreign pages (notebooks) that may show a trace.
     """
 
-    def __init__(self, *, script_sources: Sequence[str], frame_origins: Sequence[str]) -> None:
-        policy = _ui_policy(script_sources)
+    def __init__(self, *, artifact_scripts: Sequence[str], frame_origins: Sequence[str]) -> None:
+        policy = _ui_policy(artifact_scripts)
         self._ui = (b"content-security-policy", policy + b"; frame-ancestors 'self'")
         embedded = " ".join(["'self'", *_NOTEBOOKS_HERE, *frame_origins]).encode()
         self._renderer = (
@@ -69,6 +71,15 @@ class SecurityHeaders:
             policy + b"; frame-ancestors " + embedded,
         )
         self._passive = (b"content-security-policy", PASSIVE_POLICY)
+
+    @classmethod
+    def of(cls, settings: ServerSettings) -> Self:
+        """As the settings want it."""
+        sources = ["'unsafe-inline'", *settings.html_artifact_sources]
+        return cls(
+            artifact_scripts=sources if settings.html_artifact_scripts else [],
+            frame_origins=settings.allowed_origins,
+        )
 
     def complete(self, request: Request, headers: Headers) -> Headers:
         """`headers` and what they lack; none that is there is changed."""
@@ -93,14 +104,15 @@ class SecurityHeaders:
 _NOTEBOOKS_HERE = ("http://localhost:*", "http://127.0.0.1:*")
 
 
-def _ui_policy(script_sources: Sequence[str]) -> bytes:
-    """The policy of MLflow's pages (3.17).
+def _ui_policy(artifact_scripts: Sequence[str]) -> bytes:
+    """The policy of MLflow's pages, each line needed by MLflow 3.17 and seen in a browser.
 
-    The artifact viewer shows an HTML artifact in a sandboxed frame from a blob, which inherits
-    this policy: hence `script_sources`. They may not be used by attributes (`onerror=`), the
+    The artifact viewer shows an HTML artifact in a sandboxed frame, from a blob, which inherits
+    this policy: hence `artifact_scripts`. No script may stand in an attribute (`onerror=`), the
     usual way in for markup that slipped through.
     """
-    scripts = " ".join(["'self'", *script_sources])
+    # Plotly's parallel coordinates, on the page that compares runs, compile their shaders' calls.
+    scripts = " ".join(["'self'", "'unsafe-eval'", *artifact_scripts])
     directives = [
         "default-src 'none'",
         f"script-src {scripts}",

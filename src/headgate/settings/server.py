@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -29,6 +30,9 @@ def is_loopback(host: str) -> bool:
 
 Strings = Annotated[list[str], BeforeValidator(split_commas)]
 
+# These become words of a header: nothing else fits in.
+_SCRIPT_SOURCE = re.compile(r"https://(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?")
+
 
 class ServerSettings(BaseModel):
     """The front door of one machine."""
@@ -53,6 +57,16 @@ class ServerSettings(BaseModel):
         [],
         description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are "
         "believed.",
+    )
+    html_artifact_scripts: bool = Field(
+        True,
+        description="Let HTML artifacts run their scripts in MLflow's viewer, in a sandbox "
+        "without the session. Off: a stricter content security policy for the whole UI.",
+    )
+    html_artifact_sources: Strings = Field(
+        ["https://cdn.plot.ly"],
+        description="Origins from which such scripts may be loaded. MLflow's `log_figure` writes "
+        "pages that load Plotly.",
     )
     ssl_certfile: Path | None = Field(None, description="Serve TLS with this certificate chain.")
     ssl_keyfile: Path | None = Field(
@@ -99,6 +113,16 @@ class ServerSettings(BaseModel):
             ):
                 raise ValueError(f"{origin!r} is no origin; write it like https://example.com")
         return origins
+
+    @field_validator("html_artifact_sources")
+    @classmethod
+    def _sources_are_origins(cls, sources: list[str]) -> list[str]:
+        for source in sources:
+            if not _SCRIPT_SOURCE.fullmatch(source):
+                raise ValueError(
+                    f"{source!r} is no source of scripts; write it like https://cdn.example.com"
+                )
+        return sources
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from headgate.gateway.security_headers import (
     OWN_PAGE_POLICY,
@@ -10,13 +11,14 @@ from headgate.gateway.security_headers import (
     TRACE_RENDERER,
     SecurityHeaders,
 )
+from headgate.settings.server import ServerSettings
 from tests.unit.gateway.asgi import make_request
 
 SECURITY = SecurityHeaders(
-    script_sources=["'unsafe-inline'", "https://cdn.plot.ly"],
+    artifact_scripts=["'unsafe-inline'", "https://cdn.plot.ly"],
     frame_origins=["https://notebooks.example.com"],
 )
-STRICT = SecurityHeaders(script_sources=[], frame_origins=[])
+STRICT = SecurityHeaders(artifact_scripts=[], frame_origins=[])
 
 
 def headers_of(
@@ -74,10 +76,35 @@ def test_the_ui_talks_to_its_own_server_only() -> None:
 def test_scripts_of_html_artifacts_are_a_choice() -> None:
     assert directives(headers_of("/"))["script-src"] == [
         "'self'",
+        "'unsafe-eval'",
         "'unsafe-inline'",
         "https://cdn.plot.ly",
     ]
-    assert directives(headers_of("/", security=STRICT))["script-src"] == ["'self'"]
+    assert directives(headers_of("/", security=STRICT))["script-src"] == ["'self'", "'unsafe-eval'"]
+
+
+def test_the_settings_decide_about_scripts_of_artifacts() -> None:
+    open_ones = SecurityHeaders.of(ServerSettings())
+    assert directives(headers_of("/", security=open_ones))["script-src"] == [
+        "'self'",
+        "'unsafe-eval'",
+        "'unsafe-inline'",
+        "https://cdn.plot.ly",
+    ]
+    none = SecurityHeaders.of(ServerSettings(html_artifact_scripts=False))
+    assert directives(headers_of("/", security=none))["script-src"] == ["'self'", "'unsafe-eval'"]
+
+
+def test_a_source_cannot_add_to_the_policy() -> None:
+    for source in (
+        "https://a.example; script-src *",
+        "'unsafe-eval'",
+        "*",
+        "https://*",
+        "http://x",
+    ):
+        with pytest.raises(ValidationError):
+            ServerSettings(html_artifact_sources=[source])
 
 
 def test_only_the_trace_renderer_may_be_shown_in_a_notebook() -> None:
