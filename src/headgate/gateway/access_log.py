@@ -25,6 +25,7 @@ from headgate.observation import (
     GatewayFault,
     MigrationFinished,
     MigrationStarted,
+    MigrationStep,
     RequestFinished,
     ServerListening,
     SignedIn,
@@ -57,8 +58,8 @@ class AccessLog:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RequestFinished):
-            # A load balancer asks every few seconds; an answer worth a line is one that failed.
-            if event.route != "health" or event.status >= _SERVER_FAULT:
+            # A load balancer asks every second, and the other events tell how it is.
+            if event.route != "health":
                 self._writer.write(self._request_line(event, self._clock.now()))
             return
         level, part, text = describe(event)
@@ -100,6 +101,8 @@ def describe(event: Event) -> tuple[str, str, str]:
                 "database",
                 f"schema of {event.chain} is at {found}; bringing it to {event.head}",
             )
+        case MigrationStep():
+            return "info", "database", _one_line(event.text)
         case MigrationFinished():
             return "info", "database", f"schemas are up to date after {event.seconds:.1f} s"
         case UpstreamStarting():
@@ -228,8 +231,8 @@ def _render_json(_logger: WrappedLogger, _method: str, entry: EventDict) -> byte
         "event": entry["kind"],
         "message": entry["event"],
     }
-    # A line of MLflow's is its message already.
-    return _encode(line if entry["kind"] == "UpstreamLine" else line | fields) + b"\n"
+    fields.pop("text", None)  # Words of another program, and the message already.
+    return _encode(line | fields) + b"\n"
 
 
 def _render_text(_logger: WrappedLogger, _method: str, entry: EventDict) -> bytes:

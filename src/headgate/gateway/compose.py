@@ -73,7 +73,7 @@ async def compose(
     gateway = Gateway(
         heads=HeadReader(settings.trusted_proxies),
         hosts=HostPolicy(settings.allowed_hosts, settings.allowed_origins),
-        security=SecurityHeaders(script_sources=(), frame_origins=settings.allowed_origins),
+        security=SecurityHeaders.of(settings),
         identifier=identifier,
         pages=sign_in_pages(identifier),
         own_routes=OwnRoutes(identifier, _more_routes(metrics, status)),

@@ -76,10 +76,10 @@ def test_a_request_is_one_object_for_machines() -> None:
     }
 
 
-def test_a_failed_request_is_a_warning_and_a_healthy_health_check_is_nothing() -> None:
+def test_a_failed_request_is_a_warning_and_a_health_check_is_nothing() -> None:
     lines = log_of(
         finished(route="health", path="/health"),
-        finished(route="health", status=503, path="/ready"),
+        finished(status=503, path="/version"),
         as_json=False,
     )
     assert len(lines) == 1
