@@ -47,6 +47,13 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
+class UsersUnreadable:
+    """The database of users does not answer, so nobody new can come in. Told once a minute."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class MigrationStarted:
     """A schema is about to be brought to the head revision of the installed MLflow."""
 
@@ -128,6 +135,7 @@ Event = (
     RequestFinished
     | SignInRefused
     | SignedIn
+    | UsersUnreadable
     | MigrationStarted
     | MigrationStep
     | MigrationFinished

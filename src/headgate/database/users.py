@@ -18,6 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from headgate.database.failures import explain
 from headgate.errors import DatabaseError
 
 MAX_TOKENS_PER_USER = 100
@@ -135,6 +136,10 @@ class UserStore:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+
+    def explain(self, fault: sa.exc.SQLAlchemyError) -> str:
+        """One of these errors in words for the person who runs the server, without secrets."""
+        return str(explain(fault, self._engine.url.render_as_string(hide_password=True)))
 
     def find_user(self, username: str) -> User | None:
         """The user of exactly this name."""

@@ -34,6 +34,7 @@ from headgate.observation import (
     UpstreamReady,
     UpstreamStarting,
     UpstreamStopped,
+    UsersUnreadable,
 )
 
 _SERVER_FAULT = 500
@@ -94,6 +95,8 @@ def describe(event: Event) -> tuple[str, str, str]:
                 f"refused {event.way_in} from {word(event.client)}: {event.reason} "
                 f"({event.request_id})",
             )
+        case UsersUnreadable():
+            return "warning", "sign-in", f"users cannot be read: {_one_line(event.reason)}"
         case MigrationStarted():
             found = event.found or "empty"
             return (

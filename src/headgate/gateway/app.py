@@ -127,7 +127,7 @@ class Gateway:
             await page(request)
             return
         request.principal = await self._identifier.identify(request)
-        check_same_origin(request)
+        check_same_origin(request, self._hosts)
         await self._serve(request)
 
     async def _serve(self, request: Request) -> None:

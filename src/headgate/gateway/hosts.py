@@ -41,7 +41,7 @@ class HostPolicy:
                 "This server does not answer to that Host. If it is a name of yours for it, add "
                 "it to the setting allowed_hosts (--allowed-hosts)."
             )
-        if request.writes and not self._may_call(request):
+        if request.writes and not self.may_call(request):
             raise forbidden(
                 "A page of another origin may not write here. If it is yours, add its origin to "
                 "the setting allowed_origins (--allowed-origins)."
@@ -69,7 +69,7 @@ class HostPolicy:
 
     async def answer_preflight(self, request: Request) -> None:
         """Allow an allowed origin what it asks for. Raises `ApiError` 403 for another."""
-        if not self._may_call(request):
+        if not self.may_call(request):
             raise forbidden("Pages of this origin may not call this server.")
         headers: Headers = [
             (b"access-control-allow-methods", _METHODS),
@@ -96,12 +96,18 @@ class HostPolicy:
             ]
         return completed
 
-    def _may_call(self, request: Request) -> bool:
+    def allows_origin(self, request: Request) -> bool:
+        """Whether the settings let the page that sent this call us, from another origin."""
+        header = request.header(b"origin")
+        return header is not None and _normal_origin(header.decode("latin-1")) in self._origins
+
+    def may_call(self, request: Request) -> bool:
+        """Whether no page sent this, or one of ours, or one that the settings allow."""
         header = request.header(b"origin")
         if header is None:
             return True  # programs send none, browsers do with every write
         origin = _normal_origin(header.decode("latin-1"))
-        return origin in self._origins or _is_own(request, origin)
+        return origin in self._origins or is_own_origin(request, origin)
 
 
 def _name_of(host: str) -> str:
@@ -118,8 +124,9 @@ def _normal_origin(origin: str) -> str:
     return f"{scheme}://{authority.removesuffix(':' + _DEFAULT_PORTS.get(scheme, ''))}"
 
 
-def _is_own(request: Request, origin: str) -> bool:
+def is_own_origin(request: Request, origin: str) -> bool:
     """Whether a page of ours sent this. Where TLS ends before us, https may look like http."""
+    origin = _normal_origin(origin)
     scheme = origin.partition("://")[0]
     if scheme not in _DEFAULT_PORTS or (request.secure and scheme == "http"):
         return False

@@ -19,7 +19,7 @@ from headgate.database.users import Token, TooManyTokensError, User
 from headgate.errors import ApiError, forbidden
 from headgate.gateway.identity.clock import Clock
 from headgate.gateway.identity.directory import Directory
-from headgate.gateway.identity.passwords import is_plausible
+from headgate.gateway.identity.passwords import MAX_NAME, is_plausible
 from headgate.gateway.identity.principal import Principal
 from headgate.gateway.identity.token import new_token
 from headgate.gateway.request import (
@@ -102,7 +102,7 @@ class TokenApi:
         if username is not None and username != principal.username and not principal.is_admin:
             raise forbidden("Only an admin makes tokens for others.")
         wanted = principal.username if username is None else username
-        user = await self._directory.user(wanted) if is_plausible(wanted) else None
+        user = await self._directory.user(wanted) if is_plausible(wanted, MAX_NAME) else None
         if user is None:
             raise ApiError(
                 HTTPStatus.NOT_FOUND, "RESOURCE_DOES_NOT_EXIST", f"There is no user {username!r}."

@@ -8,6 +8,7 @@ import base64
 import pytest
 
 from headgate.gateway.identity.principal import Principal
+from headgate.observation import UsersUnreadable
 from tests.unit.identity.world import World, basic
 
 
@@ -156,6 +157,10 @@ async def test_what_the_database_did_not_answer_is_not_counted_as_a_guess(world:
         connection.exec_driver_sql("ALTER TABLE users RENAME TO elsewhere")
     for _ in range(50):
         assert (await world.refused(basic("bob", "bob's password"))).status == 503
+    # The log is told why, without what was asked, and not each time.
+    (event,) = world.events
+    assert isinstance(event, UsersUnreadable)
+    assert event.reason.endswith("failed: no such table: users")
 
 
 async def test_a_memory_of_zero_seconds_hashes_each_time(world: World) -> None:

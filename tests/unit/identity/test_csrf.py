@@ -100,3 +100,12 @@ async def test_programs_need_no_such_header(world: World) -> None:
     token = await make_token(world, "bob")
     assert await world.enter(basic("bob", "bob's password"), method="POST")
     assert await world.enter(bearer(token), method="POST")
+
+
+async def test_a_page_whose_origin_the_settings_allow_may_write(world: World) -> None:
+    headers = cookie_header(await sign_in(world, "bob", "bob's password"))
+    foreign = headers | {"sec-fetch-site": "same-site"}
+    allowed = foreign | {"origin": "https://notebooks.example.com"}
+    assert await world.enter(allowed, method="POST")
+    other = foreign | {"origin": "https://evil.example.com"}
+    assert (await world.refused(other, method="POST")).status == 403

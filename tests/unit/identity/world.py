@@ -14,6 +14,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from headgate.database.engine import make_engine
 from headgate.database.users import Token, UserStore, create_tables
 from headgate.errors import ApiError
+from headgate.gateway.hosts import HostPolicy
 from headgate.gateway.identity import Identifier
 from headgate.gateway.identity.clock import Clock
 from headgate.gateway.identity.csrf import check_same_origin
@@ -113,6 +114,11 @@ class World:
     engine: sa.Engine
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     settings: AuthSettings = field(default_factory=AuthSettings)
+    hosts: HostPolicy = field(
+        default_factory=lambda: HostPolicy(
+            ["headgate.example.com"], ["https://notebooks.example.com"]
+        )
+    )
 
     def __post_init__(self) -> None:
         self.users = Users(self.engine)
@@ -142,7 +148,7 @@ class World:
         """Who the door says that a request with these headers is."""
         request, _ = knock(headers=headers, **wishes)  # type: ignore[arg-type]  # passed on
         request.principal = await (at or self.identifier).identify(request)
-        check_same_origin(request)
+        check_same_origin(request, self.hosts)
         return request.principal
 
     async def refused(self, headers: dict[str, str], **wishes: object) -> ApiError:

@@ -60,7 +60,7 @@ class Identifier:
     ) -> None:
         clock = clock or Clock()
         throttle = Throttle(clock)
-        self.directory = Directory(users, clock)
+        self.directory = Directory(users, clock, observe)
         self._observe = observe
         self._hasher = hasher or Hasher()
         self._passwords = Passwords(

@@ -8,18 +8,19 @@ is missing (plain http beyond localhost, old browsers) `Origin`. Neither: refuse
 from __future__ import annotations
 
 from headgate.errors import forbidden
+from headgate.gateway.hosts import HostPolicy, is_own_origin
 from headgate.gateway.request import Request
 
-_DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 
-
-def check_same_origin(request: Request) -> None:
-    """Raise `ApiError` 403 if a write rests on a cookie and may come from a foreign page.
+def check_same_origin(request: Request, hosts: HostPolicy) -> None:
+    """Raise `ApiError` 403 if a write rests on a cookie and may come from a foreign page, unless
+    the settings allow that page's origin.
 
     `request.principal` has to be known. Basic credentials and tokens pass: no page can make a
     browser send them.
     """
-    if request.writes and request.principal and request.principal.way_in == "session":
+    by_cookie = request.principal is not None and request.principal.way_in == "session"
+    if request.writes and by_cookie and not hosts.allows_origin(request):
         require_same_origin(request)
 
 
@@ -39,21 +40,5 @@ def require_same_origin(request: Request) -> None:
             "A write with a session cookie needs a Sec-Fetch-Site or Origin header, which "
             "browsers send. Programs sign in with a token or a password instead."
         )
-    if len(origins) > 1 or not _is_own(request, origins[0]):
+    if len(origins) > 1 or not is_own_origin(request, origins[0].decode("latin-1")):
         raise forbidden("This write was sent by a page of another origin, and is refused.")
-
-
-def _is_own(request: Request, origin: bytes) -> bool:
-    """Whether the origin is this server, by the name that the client uses for it.
-
-    Behind a proxy that ends TLS we may not know that the client sees https; a page that came
-    over https counts as ours then. The other way round it does not.
-    """
-    scheme, separator, authority = origin.lower().partition(b"://")
-    host = (request.header(b"host") or b"").lower()
-    if not separator or not host or scheme not in _DEFAULT_PORTS:
-        return False
-    if request.secure and scheme != b"https":
-        return False
-    port = _DEFAULT_PORTS[scheme]
-    return authority.removesuffix(port) == host.removesuffix(port)

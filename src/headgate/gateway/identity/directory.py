@@ -17,16 +17,19 @@ from typing import Generic, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from headgate.database.users import OwnedToken, Token, User, UserStore
-from headgate.errors import unavailable
+from headgate.errors import ApiError, unavailable
 from headgate.gateway.identity.clock import Clock
+from headgate.observation import Observe, UsersUnreadable
 
 K = TypeVar("K")
 V = TypeVar("V")
 R = TypeVar("R")
+Failed = Callable[[SQLAlchemyError], ApiError]
 
 REFRESHED_AFTER = 1.0
 BELIEVED_FOR = 2.0
 _THREADS = 4
+_TOLD_EVERY_SECONDS = 60
 _SIZE = 10_000
 
 
@@ -38,6 +41,7 @@ class FreshRows(Generic[K, V]):
         load: Callable[[K], V],
         executor: ThreadPoolExecutor,
         clock: Clock,
+        failed: Failed,
         *,
         size: int = _SIZE,
         slowness: float = 1,
@@ -45,6 +49,7 @@ class FreshRows(Generic[K, V]):
         self._load = load
         self._executor = executor
         self._clock = clock
+        self._failed = failed
         self._size = size
         self._refreshed_after = REFRESHED_AFTER * slowness
         self._believed_for = BELIEVED_FOR * slowness
@@ -83,7 +88,7 @@ class FreshRows(Generic[K, V]):
             loop = asyncio.get_running_loop()
             value = await loop.run_in_executor(self._executor, self._load, key)
         except SQLAlchemyError as error:
-            raise _no_database() from error
+            raise self._failed(error) from None
         finally:
             del self._reads[key]
         return self._keep(key, started, value)
@@ -105,14 +110,18 @@ class FreshRows(Generic[K, V]):
 class Directory:
     """A `UserStore` for the event loop. Raises `ApiError` 503 while the database is away."""
 
-    def __init__(self, store: UserStore, clock: Clock) -> None:
+    def __init__(self, store: UserStore, clock: Clock, observe: Observe) -> None:
         self._store = store
         self._clock = clock
+        self._observe = observe
+        self._quiet_until = clock.monotonic()
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="identity")
-        self._users = FreshRows(store.find_user, self._executor, clock)
-        self._tokens = FreshRows(store.find_token, self._executor, clock)
-        self._signed_out = FreshRows(store.is_signed_out, self._executor, clock)
-        self._methods = FreshRows(self._find_methods, self._executor, clock, slowness=30)
+        self._users = FreshRows(store.find_user, self._executor, clock, self._failed)
+        self._tokens = FreshRows(store.find_token, self._executor, clock, self._failed)
+        self._signed_out = FreshRows(store.is_signed_out, self._executor, clock, self._failed)
+        self._methods = FreshRows(
+            self._find_methods, self._executor, clock, self._failed, slowness=30
+        )
 
     async def user(self, username: str) -> User | None:
         """The user of exactly this name."""
@@ -157,14 +166,25 @@ class Directory:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         except SQLAlchemyError as error:
-            raise _no_database() from error
+            raise self._failed(error) from None
+
+    def _failed(self, error: SQLAlchemyError) -> ApiError:
+        """The answer while the database is away; the log is told why, now and then.
+
+        The error itself goes no further: its text has the values of the statement.
+        """
+        now = self._clock.monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + _TOLD_EVERY_SECONDS
+            self._observe(UsersUnreadable(self._store.explain(error)))
+        return unavailable(
+            "The users cannot be read: the server is starting, or its database does not answer. "
+            "Try again shortly.",
+            retry_after=2,
+        )
 
     def _find_methods(self, _key: None) -> Sequence[str]:
         return self._store.hash_methods()
-
-
-def _no_database() -> Exception:
-    return unavailable("The database of users does not answer. Try again shortly.", retry_after=2)
 
 
 def _look_at_result(task: asyncio.Task[object]) -> None:

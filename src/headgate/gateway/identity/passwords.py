@@ -17,7 +17,9 @@ from headgate.gateway.identity.memory import CredentialMemory
 from headgate.gateway.identity.refusal import Refusal, wrong_password
 from headgate.gateway.identity.throttle import Throttle, networks
 
-MAX_CHARACTERS = 1024
+# The width of MLflow's column; a longer name would also make cookies that browsers drop.
+MAX_NAME = 255
+_MAX_PASSWORD = 1024
 # The password of the admin that MLflow used to ship; its own app refuses it since 3.16
 # (GHSA-gq3w-7jj3-x7gr).
 _LEGACY_ADMIN_PASSWORD = "password1234"  # noqa: S105 - public, and refused
@@ -44,7 +46,7 @@ class Passwords:
     async def verify(self, username: str, password: str, client: str) -> User:
         """The user, if this is their password. Raises `Refusal`, or `ApiError` 503 while the
         database is away."""
-        if not (is_plausible(username) and is_plausible(password)):
+        if not (is_plausible(username, MAX_NAME) and is_plausible(password, _MAX_PASSWORD)):
             raise Refusal("malformed", wrong_password().message)
         fingerprint = self._memory.fingerprint(username, password)
         user = await self._recalled(fingerprint, username)
@@ -121,10 +123,10 @@ class Passwords:
         return None if legacy and user.is_admin else user
 
 
-def is_plausible(text: str) -> bool:
-    """Whether this can be a name or a password: not empty, not huge, no control characters
+def is_plausible(text: str, longest: int) -> bool:
+    """Whether this can be a name or a password: not empty, not too long, no control characters
     (RFC 7617), and text that has bytes."""
-    return 0 < len(text) <= MAX_CHARACTERS and not any(map(_is_control, text))
+    return 0 < len(text) <= longest and not any(map(_is_control, text))
 
 
 def _is_control(character: str) -> bool:

@@ -41,7 +41,7 @@ _PAGE = """<!doctype html>
 {message}<form method="post" action="/headgate/sign-in">
 <input type="hidden" name="next" value="{next}">
 <label for="username">User name</label>
-<input id="username" name="username" type="text" value="{username}" required maxlength="1024"
+<input id="username" name="username" type="text" value="{username}" required maxlength="255"
  autocomplete="username" autocapitalize="none" autocorrect="off" spellcheck="false"{username_more}>
 <label for="password">Password</label>
 <input id="password" name="password" type="password" required maxlength="1024"
