@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +20,12 @@ TOKENS = "/headgate/api/tokens"
 @takes_server
 def create(
     client: Client,
-    name: Annotated[str, typer.Option("--name", metavar="TEXT", help="What it is for.")] = "",
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", metavar="TEXT", help="What it is for. Default: this machine's name."
+        ),
+    ] = None,
     days: Annotated[
         int | None,
         typer.Option("--days", min=1, metavar="NUMBER", help="Expires after so many days."),
@@ -27,17 +33,24 @@ def create(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Refuse every call that changes something.")
     ] = False,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", metavar="NAME", help="For another user (admins only)."),
+    ] = None,
 ) -> None:
-    """Make a token for MLFLOW_TRACKING_TOKEN and print it, once. It acts as you.
+    """Make a token for MLFLOW_TRACKING_TOKEN and print it, once.
 
     \b
     Examples:
       headgate token create --name nightly-training --days 90
       headgate token create --name dashboard --read-only
+      headgate token create --name robot --user alice
     """
-    wishes: JSON = {"name": name, "read_only": read_only}
+    wishes: JSON = {"name": name or platform.node() or "token", "read_only": read_only}
     if days is not None:
         wishes["expires_in_days"] = days
+    if user is not None:
+        wishes["username"] = user
     made = client.send("POST", TOKENS, wishes)
     output.data(made["token"])
     output.say("This token is not shown again.")
@@ -47,20 +60,25 @@ def create(
 @takes_server
 def list_(
     client: Client,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Everybody's tokens (admins only).")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List your tokens; never the tokens themselves, of which only a hash is kept.
 
     \b
-    Example:
+    Examples:
       headgate token list
+      headgate token list --all --json
     """
-    tokens: list[dict[str, Any]] = client.get(TOKENS)["tokens"]
+    query = {"all": "1"} if everybody else {}
+    tokens: list[dict[str, Any]] = client.get(TOKENS, **query)["tokens"]
     if as_json:
         output.data_json(tokens)
         return
-    columns = ("id", "name", "read_only", "created_at", "expires_at")
-    header = ("ID", "NAME", "READ-ONLY", "CREATED", "EXPIRES")
+    columns = ("id", "name", "username", "read_only", "created_at", "expires_at")
+    header = ("ID", "NAME", "USER", "READ-ONLY", "CREATED", "EXPIRES")
     output.table(header, [[token.get(column) for column in columns] for token in tokens])
 
 
@@ -76,7 +94,7 @@ def revoke(
 
     \b
     Example:
-      headgate token revoke 3
+      headgate token revoke 4f3a9c0d1b2e5f67
     """
     client.send("DELETE", TOKENS, {"id": identifier})
     output.say(f"Revoked the token {identifier}.")
