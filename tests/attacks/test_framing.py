@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.harness.door import Door, Recorder, parse_answers
 
 CASES: list[dict[str, Any]] = tomllib.loads(

@@ -186,7 +186,8 @@ class Metrics:
         """Children are looked up once: finding one by its labels costs more than counting."""
         key = (event.route, event.status)
         self._tally[key] += 1
-        if event.status >= _SERVER_FAULT:
+        # A /ready that says "not yet" did its work.
+        if event.status >= _SERVER_FAULT and event.route != "health":
             self._error_times.append(time.monotonic())
         by_status = self._by_status.get(key)
         if by_status is None:
