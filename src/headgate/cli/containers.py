@@ -66,7 +66,7 @@ def serve(
             settings, remote, log, on_listening=lambda address: None, stop=asyncio.Event()
         )
 
-    with logging(settings) as log:
+    with logging(settings) as (log, _):
         run(serving())
 
 

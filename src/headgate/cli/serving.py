@@ -9,9 +9,11 @@ from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 from headgate.cli import output
+from headgate.cli.progress import Held
 from headgate.cli.server_file import read_server_file, server_file
 from headgate.gateway.access_log import make_access_log
 from headgate.gateway.compose import compose
+from headgate.gateway.log_writer import write_to_standard_error
 from headgate.gateway.server import serve
 from headgate.gateway.upstream import Upstream
 from headgate.keys import load_or_create_key
@@ -61,11 +63,12 @@ def addresses(settings: Settings, bound: str) -> tuple[str, str]:
 
 
 @contextmanager
-def logging(settings: Settings) -> Iterator[Observe]:
-    """The log, written to its end."""
-    log = make_access_log(settings.log_format)
+def logging(settings: Settings) -> Iterator[tuple[Observe, Held]]:
+    """The log, written to its end, and what can hold its lines back."""
+    held = Held(write_to_standard_error)
+    log = make_access_log(settings.log_format, held)
     try:
-        yield log
+        yield log, held
     finally:
         log.close()
 

@@ -60,7 +60,10 @@ def up(
         if not agreed:
             output.say("Nothing was changed.")
             raise typer.Exit(1)
-        with logging(settings) as log, Progress(log, ready=lambda: welcome(settings)) as progress:
+        with (
+            logging(settings) as (log, held),
+            Progress(log, held, ready=lambda: welcome(settings)) as progress,
+        ):
             run(_serve(settings, folder, progress))
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -77,10 +78,11 @@ class AccessLog:
         return entry
 
 
-def make_access_log(log_format: str) -> AccessLog:
-    """The log on standard error; `auto` is text in a terminal and JSON elsewhere."""
+def make_access_log(log_format: str, write: Callable[[bytes], object] | None = None) -> AccessLog:
+    """The log on standard error, or what `write` makes of its lines; `auto` is text in a terminal
+    and JSON elsewhere."""
     as_json = log_format == "json" or (log_format == "auto" and not os.isatty(2))
-    return AccessLog(LogWriter(), as_json=as_json)
+    return AccessLog(LogWriter(write), as_json=as_json)
 
 
 def describe(event: Event) -> tuple[str, str, str]:

@@ -31,7 +31,7 @@ class LogWriter:
         gather_seconds: float = GATHER_SECONDS,
         limit_bytes: int = LIMIT_BYTES,
     ) -> None:
-        self._write = write or _write_to_standard_error
+        self._write = write or write_to_standard_error
         self._gather_seconds = gather_seconds
         self._limit = limit_bytes
         self._lock = threading.Lock()
@@ -84,7 +84,8 @@ class LogWriter:
             self._waiting_bytes = sum(map(len, self._lines))
 
 
-def _write_to_standard_error(data: bytes) -> None:
+def write_to_standard_error(data: bytes) -> None:
+    """All of `data`, or as much as anybody takes."""
     rest = memoryview(data)
     while rest:
         try:

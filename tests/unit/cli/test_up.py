@@ -10,16 +10,17 @@ import os
 import sqlite3
 import stat
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from headgate.cli.asking import allowed_to_migrate
-from headgate.cli.progress import Progress
+from headgate.cli.progress import Held, Progress
 from headgate.cli.server_file import read_server_file, server_file
 from headgate.cli.serving import addresses, welcome
 from headgate.errors import HeadgateError
-from headgate.observation import Event, MigrationStep, UpstreamReady, UpstreamStarting
+from headgate.observation import UpstreamReady, UpstreamStarting
 from headgate.settings import Settings
 from tests.unit.cli.conftest import Run
 
@@ -149,45 +150,57 @@ def test_another_users_server_file_is_not_believed(
 # What a person sees
 
 
+@dataclass
+class Screen:
+    """What reaches the terminal, in order; the log writes at once where the real one gathers."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def progress(self) -> Progress:
+        held = Held(lambda line: self.lines.append(line.decode()))
+        return Progress(
+            lambda event: held(type(event).__name__.encode()),
+            held,
+            ready=lambda: self.lines.append("welcome"),
+        )
+
+
 def test_without_a_terminal_the_log_tells_the_story_as_it_happens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    log: list[Event] = []
-    with Progress(log.append, ready=lambda: None) as progress:
+    screen = Screen()
+    with screen.progress() as progress:
         progress(UpstreamStarting(1))
-        assert log == [UpstreamStarting(1)]
+        assert screen.lines == ["UpstreamStarting"]
 
 
 def test_in_a_terminal_the_log_waits_until_the_spinner_is_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    log: list[Event | str] = []
-    with Progress(log.append, ready=lambda: log.append("welcome")) as progress:
-        progress(MigrationStep("loading MLflow"))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    screen = Screen()
+    with screen.progress() as progress:
         progress(UpstreamStarting(1))
-        assert log == []
+        assert screen.lines == []
         progress(UpstreamReady(1, 2.5))
-        held = [MigrationStep("loading MLflow"), UpstreamStarting(1), UpstreamReady(1, 2.5)]
-        assert log == ["welcome", *held]
+        assert screen.lines == ["UpstreamStartingUpstreamReady", "welcome"]
         progress(UpstreamReady(2, 2.5))
-        assert log.count("welcome") == 1
+        assert screen.lines[2:] == ["UpstreamReady"]
 
 
 def test_what_was_held_is_told_when_the_start_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
-    log: list[Event] = []
+    screen = Screen()
 
     def fail() -> None:
-        with Progress(log.append, ready=lambda: None) as progress:
+        with screen.progress() as progress:
             progress(UpstreamStarting(1))
             raise HeadgateError("The disk is full.")
 
     with pytest.raises(HeadgateError):
         fail()
-    assert log == [UpstreamStarting(1)]
+    assert screen.lines == ["UpstreamStarting"]
 
 
 def test_the_welcome_names_the_address_the_user_and_the_passwords_file_not_the_password(
