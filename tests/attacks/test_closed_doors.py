@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.harness.mlflow_alone import MlflowAlone
 from tests.harness.server import Answer
+from tests.harness.waiting import eventually
 
 OUTSIDE = [
     "file:///tmp/headgate-outside",
@@ -47,7 +48,7 @@ OUTSIDE = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ann(mlflow: MlflowAlone) -> str:
     """An ordinary user without any grant."""
     return mlflow.new_user("ann")
@@ -455,7 +456,9 @@ def test_nothing_is_reported_to_mlflows_makers(mlflow: MlflowAlone, ann: str) ->
 
 def test_the_models_of_llm_providers_are_not_fetched(mlflow: MlflowAlone, ann: str) -> None:
     target = "/ajax-api/3.0/mlflow/gateway/supported-models"
-    assert mlflow.request("GET", target, user=ann).status == 501
+    answer = mlflow.request("GET", target, user=ann)
+    assert answer.status == 501
+    assert "allow_ai_gateway" in answer.json()["message"]
 
 
 def test_doors_open_by_their_settings(tmp_path: Path) -> None:
@@ -477,3 +480,9 @@ def test_doors_open_by_their_settings(tmp_path: Path) -> None:
             assert setting.encode() not in answer.body, (target, answer.body)
         info = server.call("GET", "/ajax-api/3.0/mlflow/server-info", user=bob)
         assert info["features_enabled"] == {"gateway": True}
+        runner = eventually(server.children, seconds=20, why="The job runner did not start.")
+    eventually(lambda: not any(process.is_running() for process in runner), seconds=20)
+
+
+def test_no_job_runner_is_started_while_its_door_is_shut(mlflow: MlflowAlone) -> None:
+    assert mlflow.children() == []

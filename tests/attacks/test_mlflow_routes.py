@@ -118,7 +118,7 @@ def writing_routes() -> list[str]:
     for route in all_routes():
         if route.method in ("HEAD", "OPTIONS"):
             continue
-        doors = [door.setting for door in DOORS if door.refuses(route.method, route.path)]
+        doors = [door.setting for door in DOORS if door.answer(route.method, route.path)]
         if doors or route.method != "GET":
             rule = re.sub(r"^/(ajax-)?api/(\d)", r"/*api/\2", route.rule)
             rule = re.sub(r"<(?:path:)?(\w+)>|\{(\w+)(?::path)?\}", r"{\1\2}", rule)

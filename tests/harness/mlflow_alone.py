@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
+
 from headgate import assertion, keys
 from tests.harness.server import Answer, clean_environment
 from tests.harness.waiting import eventually
@@ -110,6 +112,11 @@ class MlflowAlone:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+
+    def children(self) -> list[psutil.Process]:
+        """The processes that MLflow has started."""
+        assert self._process is not None
+        return psutil.Process(self._process.pid).children(recursive=True)
 
     def request(
         self,

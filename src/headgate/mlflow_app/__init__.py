@@ -30,6 +30,7 @@ from headgate import keys
 from headgate.errors import HeadgateError
 from headgate.mlflow_app.doors import DoorMiddleware, mlflow_switches, shut_doors
 from headgate.mlflow_app.identity import IdentityMiddleware
+from headgate.mlflow_app.jobs import start_job_runner
 from headgate.settings.limits import DoorSettings
 
 _FORCED: dict[str, str | None] = {
@@ -62,6 +63,8 @@ def create_app() -> ASGIApp:
     _set_environment({**_FORCED, **mlflow_switches(doors)})
     app = _mlflow_auth_app(keys.derive(key, "flask").hex())
     _guard_rows(locations=not doors.allow_outside_locations)
+    if doors.allow_jobs:
+        start_job_runner()
     return IdentityMiddleware(
         DoorMiddleware(app, shut=shut_doors(doors)), key=keys.derive(key, "identity")
     )

@@ -20,11 +20,13 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from headgate.mlflow_app.identity import answer_json, refuse
+from headgate.mlflow_app.identity import answer_json, error_body
 from headgate.settings.limits import DoorSettings
 
 _API = r"/(?:ajax-)?api/\d+\.\d+"
+_ASSISTANT = "/ajax-api/3.0/mlflow/assistant"
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_NEVER = re.compile(r"(?!)")
 _SEARCHES = re.compile(rf"{_API}(?:/mlflow/prompt-optimization)?/jobs/search")
 
 
@@ -32,24 +34,36 @@ _SEARCHES = re.compile(rf"{_API}(?:/mlflow/prompt-optimization)?/jobs/search")
 class Door:
     """One thing that MLflow can do, and the setting without which it does not.
 
-    `writes` and `everything` are patterns of whole paths: of the first only what changes or
-    starts something is refused. `closed` and `opened` are MLflow's own switches.
+    `writes`, `everything` and `absent` are patterns of whole paths: of the first only what
+    changes or starts something is refused, of the last the reading is answered as by an MLflow
+    without the feature. `empty` holds answers of a feature that nobody has set up. `closed` and
+    `opened` are MLflow's own switches.
     """
 
     setting: str
     what: str
-    writes: re.Pattern[str] | None = None
-    everything: re.Pattern[str] | None = None
+    writes: re.Pattern[str] = _NEVER
+    everything: re.Pattern[str] = _NEVER
+    absent: re.Pattern[str] = _NEVER
+    empty: Mapping[str, object] = field(default_factory=dict)
     closed: Mapping[str, str | None] = field(default_factory=dict)
     opened: Mapping[str, str | None] = field(default_factory=dict)
 
-    def refuses(self, method: str, path: str) -> bool:
-        """Whether this request waits behind the door."""
-        if self.everything and self.everything.fullmatch(path):
+    def answer(self, method: str, path: str) -> tuple[HTTPStatus, bytes] | None:
+        """What a request gets that waits behind this door; None if it does not."""
+        if method == "GET" and path in self.empty:
+            return HTTPStatus.OK, json.dumps(self.empty[path]).encode()
+        if self._refuses(method, path):
+            return HTTPStatus.FORBIDDEN, error_body("PERMISSION_DENIED", self.sentence)
+        if self.absent.fullmatch(path):
+            return HTTPStatus.NOT_IMPLEMENTED, error_body("NOT_IMPLEMENTED", self.sentence)
+        return None
+
+    def _refuses(self, method: str, path: str) -> bool:
+        if self.everything.fullmatch(path):
             return True
-        if method in _READING or self.writes is None or _SEARCHES.fullmatch(path):
-            return False
-        return self.writes.fullmatch(path) is not None
+        reads = method in _READING or _SEARCHES.fullmatch(path)
+        return not reads and self.writes.fullmatch(path) is not None
 
     @property
     def sentence(self) -> str:
@@ -80,6 +94,7 @@ DOORS = (
             re.DOTALL,
         ),
         closed={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        opened={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true"},
     ),
     Door(
         setting="allow_ai_gateway",
@@ -88,6 +103,7 @@ DOORS = (
             rf"{_API}/mlflow/(?:gateway/.*|gateway-proxy|runs/create-promptlab-run)", re.DOTALL
         ),
         everything=re.compile(r"/gateway/.*", re.DOTALL),
+        absent=re.compile(rf"{_API}/mlflow/gateway/.*", re.DOTALL),
         closed={
             "MLFLOW_ENABLE_AI_GATEWAY": "false",
             "MLFLOW_MODEL_CATALOG_URI": "",
@@ -98,18 +114,24 @@ DOORS = (
         setting="allow_assistant",
         what="MLflow's assistant, which runs commands for its users, is",
         everything=re.compile(rf"{_API}/mlflow/assistant(?:/.*)?", re.DOTALL),
+        # Every page asks for these two at its start.
+        empty={
+            f"{_ASSISTANT}/config": {
+                "providers": {},
+                "projects": {},
+                "remote_access_allowed": False,
+            },
+            f"{_ASSISTANT}/providers": {
+                "providers": [],
+                "resolved": None,
+                "gateway_vendor_options": {},
+            },
+        },
         closed={"MLFLOW_ENABLE_REMOTE_ASSISTANT": "false"},
         # MLflow takes everybody who comes through a gateway for remote.
         opened={"MLFLOW_ENABLE_REMOTE_ASSISTANT": "true"},
     ),
 )
-
-_ASSISTANT = "/ajax-api/3.0/mlflow/assistant"
-NOTHING_THERE = {
-    f"{_ASSISTANT}/config": {"providers": {}, "projects": {}, "remote_access_allowed": False},
-    f"{_ASSISTANT}/providers": {"providers": [], "resolved": None, "gateway_vendor_options": {}},
-}
-"""What every page asks for at its start, as MLflow answers it where nothing is set up."""
 
 
 def shut_doors(settings: DoorSettings) -> tuple[Door, ...]:
@@ -127,7 +149,7 @@ def mlflow_switches(settings: DoorSettings) -> dict[str, str | None]:
 
 
 class DoorMiddleware:
-    """Answers 403 for what lies behind a shut door."""
+    """Answers in MLflow's place what lies behind a shut door."""
 
     def __init__(self, app: ASGIApp, *, shut: tuple[Door, ...]) -> None:
         self._app = app
@@ -139,10 +161,9 @@ class DoorMiddleware:
             return
         # Flask takes any number of slashes at the start for one.
         method, path = scope["method"], "/" + scope["path"].lstrip("/")
-        door = next((door for door in self._shut if door.refuses(method, path)), None)
-        if door is None:
-            await self._app(scope, receive, send)
-        elif method == "GET" and path in NOTHING_THERE:
-            await answer_json(send, HTTPStatus.OK, json.dumps(NOTHING_THERE[path]).encode())
-        else:
-            await refuse(send, HTTPStatus.FORBIDDEN, "PERMISSION_DENIED", door.sentence)
+        for door in self._shut:
+            answer = door.answer(method, path)
+            if answer is not None:
+                await answer_json(send, *answer)
+                return
+        await self._app(scope, receive, send)
