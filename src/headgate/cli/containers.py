@@ -62,9 +62,13 @@ def serve(
 
     async def serving() -> None:
         remote = RemoteUpstream(upstream)
-        await serve_gateway(
-            settings, remote, log, on_listening=lambda address: None, stop=asyncio.Event()
-        )
+        watching = asyncio.create_task(remote.watch())
+        try:
+            await serve_gateway(
+                settings, remote, log, on_listening=lambda address: None, stop=asyncio.Event()
+            )
+        finally:
+            watching.cancel()
 
     with logging(settings) as (log, _):
         run(serving())

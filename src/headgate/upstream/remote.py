@@ -39,7 +39,7 @@ def parse_address(text: str) -> UpstreamAddress:
 class RemoteUpstream:
     """An `Upstream` that is asked for its health, at most once a second.
 
-    `state` is what was known last; `wait_ready` looks.
+    `state` is what was known last; `wait_ready` and `watch` look.
     """
 
     def __init__(self, address: str) -> None:
@@ -66,6 +66,12 @@ class RemoteUpstream:
             uptime=time.monotonic() - ready if ready is not None else 0.0,
             last_stop=self._last_stop,
         )
+
+    async def watch(self) -> None:
+        """Look again and again, until cancelled, so that `state` is never old."""
+        while True:
+            await self._is_ready()
+            await asyncio.sleep(FRESH_SECONDS)
 
     async def wait_ready(self, seconds: float) -> bool:
         """Whether it answers, at the latest after `seconds`."""
