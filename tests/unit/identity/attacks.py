@@ -4,6 +4,7 @@ its credential looks, and so runs all of them."""
 from __future__ import annotations
 
 import abc
+import asyncio
 import traceback
 
 import pytest
@@ -108,6 +109,19 @@ class WayInAttacks(abc.ABC):
         assert set(statuses) == {401, 429}
         assert statuses.count(401) <= EVALUATED_AT_MOST
         assert len(world.checks.calls) <= EVALUATED_AT_MOST
+
+    async def test_guesses_sent_all_at_once_count_like_guesses_in_a_row(self, world: World) -> None:
+        guesses = (world.refused(self.guess(number)) for number in range(GUESSES))
+        statuses = [int(error.status) for error in await asyncio.gather(*guesses)]
+        assert set(statuses) == {401, 429}
+        assert statuses.count(401) <= EVALUATED_AT_MOST
+
+    async def test_a_program_that_begins_with_many_requests_at_once_gets_in(
+        self, world: World
+    ) -> None:
+        good = await self.good(world)
+        everybody = await asyncio.gather(*(world.enter(good) for _ in range(GUESSES)))
+        assert {who.username for who in everybody} == {"bob"}
 
     async def test_a_guessing_stranger_does_not_lock_out_who_is_known(self, world: World) -> None:
         good = await self.good(world)

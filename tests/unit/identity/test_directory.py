@@ -61,11 +61,6 @@ def rows(source: Source, clock: FakeClock) -> Iterator[FreshRows[str, str]]:
         source.may_go_on.set()
 
 
-async def settle(rows: FreshRows[str, str]) -> None:
-    """Wait for the reads that are under way."""
-    await asyncio.gather(*rows._reads.values(), return_exceptions=True)
-
-
 async def test_many_callers_share_one_read(source: Source, rows: FreshRows[str, str]) -> None:
     assert set(await asyncio.gather(*(rows.get("k") for _ in range(50)))) == {"old"}
     assert source.reads == 1
@@ -80,7 +75,7 @@ async def test_what_is_in_use_is_read_again_beside_the_requests(
     source.may_go_on.clear()
     assert await rows.get("k") == "old"  # it did not wait for the read that it began
     source.may_go_on.set()
-    await settle(rows)
+    await rows.refreshed()
     assert await rows.get("k") == "new"
     assert source.reads == 2
 
@@ -141,7 +136,7 @@ async def test_a_refresh_that_fails_disturbs_nobody_until_the_row_is_too_old(
     source.fails = True
     clock.advance(REFRESHED_AFTER)
     assert await rows.get("k") == "old"
-    await settle(rows)
+    await rows.refreshed()
     clock.advance(BELIEVED_FOR)
     with pytest.raises(ApiError):
         await rows.get("k")

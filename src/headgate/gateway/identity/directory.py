@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from headgate.database.users import OwnedToken, Token, User, UserStore
 from headgate.errors import ApiError, unavailable
 from headgate.gateway.identity.clock import Clock
+from headgate.gateway.identity.flights import Flights
 from headgate.observation import Observe, UsersUnreadable
 
 K = TypeVar("K")
@@ -54,7 +55,7 @@ class FreshRows(Generic[K, V]):
         self._refreshed_after = REFRESHED_AFTER * slowness
         self._believed_for = BELIEVED_FOR * slowness
         self._rows: OrderedDict[K, tuple[float, V]] = OrderedDict()
-        self._reads: dict[K, asyncio.Task[V]] = {}
+        self._reads: Flights[K, V] = Flights()
 
     async def get(self, key: K) -> V:
         """The value, at most as old as is believed. Raises `ApiError` 503 when it is not to be
@@ -65,23 +66,19 @@ class FreshRows(Generic[K, V]):
             if age < self._refreshed_after:
                 return row[1]
             if age < self._believed_for:
-                self._read(key)
+                self._reads.start(key, lambda: self._read(key))
                 return row[1]
-        return await asyncio.shield(self._read(key))
+        return await self._reads.share(key, lambda: self._read(key))
 
     def put(self, key: K, value: V) -> None:
         """We know better than a read that is under way: this was just written."""
         self._keep(key, self._clock.monotonic(), value)
 
-    def _read(self, key: K) -> asyncio.Task[V]:
-        task = self._reads.get(key)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._read_now(key))
-            self._reads[key] = task
-            task.add_done_callback(_look_at_result)
-        return task
+    async def refreshed(self) -> None:
+        """Wait for the reads that are under way."""
+        await self._reads.landed()
 
-    async def _read_now(self, key: K) -> V:
+    async def _read(self, key: K) -> V:
         # The age counts from before the read: what changes during it may not be in it.
         started = self._clock.monotonic()
         try:
@@ -89,8 +86,6 @@ class FreshRows(Generic[K, V]):
             value = await loop.run_in_executor(self._executor, self._load, key)
         except SQLAlchemyError as error:
             raise self._failed(error) from None
-        finally:
-            del self._reads[key]
         return self._keep(key, started, value)
 
     def _keep(self, key: K, since: float, value: V) -> V:
@@ -185,9 +180,3 @@ class Directory:
 
     def _find_methods(self, _key: None) -> Sequence[str]:
         return self._store.hash_methods()
-
-
-def _look_at_result(task: asyncio.Task[object]) -> None:
-    """A refresh may fail with nobody waiting; the next request reads again and tells."""
-    if not task.cancelled():
-        task.exception()

@@ -7,11 +7,11 @@ and unusable ones take the same steps and get the same answer. Start at `Passwor
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 
 from headgate.database.users import User
 from headgate.gateway.identity.directory import Directory
+from headgate.gateway.identity.flights import Flights
 from headgate.gateway.identity.hashing import Decoys, Hasher
 from headgate.gateway.identity.memory import CredentialMemory
 from headgate.gateway.identity.refusal import Refusal, wrong_password
@@ -41,7 +41,7 @@ class Passwords:
         self._throttle = throttle
         self._hasher = hasher
         self._decoys = Decoys()
-        self._flights: dict[tuple[bytes, str], asyncio.Task[User]] = {}
+        self._flights: Flights[tuple[bytes, str], User] = Flights()
 
     async def verify(self, username: str, password: str, client: str) -> User:
         """The user, if this is their password. Raises `Refusal`, or `ApiError` 503 while the
@@ -52,7 +52,11 @@ class Passwords:
         user = await self._recalled(fingerprint, username)
         if user is not None:
             return user
-        return await self._evaluated_once(fingerprint, username, password, client)
+        # By address too, so that nobody is refused for what is counted against another.
+        return await self._flights.share(
+            (fingerprint, networks(client)[0]),
+            lambda: self._evaluated(fingerprint, username, password, client),
+        )
 
     async def _recalled(self, fingerprint: bytes, username: str) -> User | None:
         verified = self._memory.recall(fingerprint)
@@ -62,29 +66,6 @@ class Passwords:
         if user is not None and self._memory.is_fresh(verified, user.password_hash):
             return user
         return None
-
-    async def _evaluated_once(
-        self, fingerprint: bytes, username: str, password: str, client: str
-    ) -> User:
-        """The same credential from the same address, many times at once, is hashed once.
-
-        By address, so that nobody is refused because of what is counted against another.
-        """
-        flight = (fingerprint, networks(client)[0])
-        task = self._flights.get(flight)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(
-                self._evaluated(fingerprint, username, password, client)
-            )
-            self._flights[flight] = task
-            task.add_done_callback(lambda done: self._landed(flight, done))
-        # Shielded: a client that goes away does not take the others' answer with it.
-        return await asyncio.shield(task)
-
-    def _landed(self, flight: tuple[bytes, str], task: asyncio.Task[User]) -> None:
-        del self._flights[flight]
-        if not task.cancelled():
-            task.exception()
 
     async def _evaluated(
         self, fingerprint: bytes, username: str, password: str, client: str

@@ -126,16 +126,14 @@ class Throttle:
         for buckets, key in charge:
             buckets.give_back(key)
 
-    def check_guess(self, kind: Guess, client: str) -> None:
-        """Raise a `Refusal` if this address offered too many bad ones of this kind."""
-        self._check(self._guess_keys(kind, client))
-
-    def charge_guess(self, kind: Guess, client: str) -> None:
-        """Count a bad one; raises a `Refusal` if there were too many before."""
+    def charge_guess(self, kind: Guess, client: str) -> Charge:
+        """Count one of this kind that is bad, or about to be looked up; raises a `Refusal` if
+        there were too many from this address."""
         keys = self._guess_keys(kind, client)
         self._check(keys)
         for buckets, key in keys:
             buckets.charge(key)
+        return keys
 
     def _password_keys(self, username: str, client: str) -> Charge:
         address, network = networks(client)

@@ -10,12 +10,15 @@ import hashlib
 import re
 import secrets
 
+from headgate.database.users import OwnedToken
+from headgate.errors import ApiError
 from headgate.gateway.identity.clock import Clock
 from headgate.gateway.identity.directory import Directory
+from headgate.gateway.identity.flights import Flights
 from headgate.gateway.identity.memory import BoundedMemory
 from headgate.gateway.identity.principal import Principal
 from headgate.gateway.identity.refusal import Refusal
-from headgate.gateway.identity.throttle import Throttle
+from headgate.gateway.identity.throttle import Throttle, networks
 from headgate.gateway.request import Request
 
 _FORM = re.compile(rb"hg_[A-Za-z0-9_-]{43}")
@@ -35,6 +38,7 @@ class TokenWayIn:
         self._was_good: BoundedMemory[str, bool] = BoundedMemory(
             clock, size=10_000, seconds=_WAS_GOOD_SECONDS
         )
+        self._flights: Flights[tuple[str, str], OwnedToken | None] = Flights()
 
     async def identify(self, request: Request, value: bytes) -> Principal:
         """Who sent this value of `Authorization` (behind the scheme). Raises `Refusal`."""
@@ -43,11 +47,11 @@ class TokenWayIn:
             self._throttle.charge_guess("token", request.client)
             raise Refusal("malformed", _WRONG)
         digest = digest_of(value)
-        if self._was_good.get(digest) is None:
-            self._throttle.check_guess("token", request.client)
-        found = await self._directory.token(digest)
+        if self._was_good.get(digest) is not None:
+            found = await self._directory.token(digest)
+        else:
+            found = await self._guessed(digest, request.client)
         if found is None:
-            self._throttle.charge_guess("token", request.client)
             raise Refusal("credential", _WRONG)
         token, owner = found.token, found.owner
         if token.revoked_at is not None or owner is None:
@@ -63,6 +67,23 @@ class TokenWayIn:
             read_only=token.read_only,
             expires_at=token.expires_at,
         )
+
+    async def _guessed(self, digest: str, client: str) -> OwnedToken | None:
+        """A token that was never good here, looked up once for all who send it at once."""
+        flight = (digest, networks(client)[0])
+        return await self._flights.share(flight, lambda: self._look_up(digest, client))
+
+    async def _look_up(self, digest: str, client: str) -> OwnedToken | None:
+        # Counted before it is looked up, so that guesses sent at the same moment count as well.
+        charge = self._throttle.charge_guess("token", client)
+        try:
+            found = await self._directory.token(digest)
+        except ApiError:
+            self._throttle.give_back(charge)
+            raise
+        if found is not None:
+            self._throttle.give_back(charge)
+        return found
 
 
 def new_token() -> tuple[str, str]:
