@@ -7,6 +7,7 @@ what a client would.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class Recorder:
 
 @dataclass
 class Door:
-    """A served application. Use it as a context manager."""
+    """A served application. Use it as a context manager; one the application is, it enters."""
 
     app: ASGIApp
     settings: DoorSettings = field(default_factory=DoorSettings)
@@ -127,14 +128,17 @@ class Door:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        await serve(
-            self.app,
-            settings=self.settings,
-            observe=self.events.append,
-            on_listening=self._listen,
-            metrics_app=self.metrics_app,
-            stop=self._stop,
-        )
+        async with contextlib.AsyncExitStack() as stack:
+            if isinstance(self.app, contextlib.AbstractAsyncContextManager):
+                await stack.enter_async_context(self.app)
+            await serve(
+                self.app,
+                settings=self.settings,
+                observe=self.events.append,
+                on_listening=self._listen,
+                metrics_app=self.metrics_app,
+                stop=self._stop,
+            )
 
     def _listen(self, address: str) -> None:
         self.address = address

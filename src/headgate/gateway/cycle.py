@@ -88,6 +88,11 @@ class Cycle(RequestResponseCycle):
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
             self._abort()  # the server's time to drain is over
+        except ApiError as error:
+            if self.response_started:
+                self._abort()  # the application knows, and wants this answer cut short
+            else:
+                await self._fail(str(error))
         except Exception:
             await self._fail(traceback.format_exc())
         else:
