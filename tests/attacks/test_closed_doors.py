@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -461,7 +462,9 @@ def test_the_models_of_llm_providers_are_not_fetched(mlflow: MlflowAlone, ann: s
     assert "allow_ai_gateway" in answer.json()["message"]
 
 
-def test_doors_open_by_their_settings(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def was_open(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowAlone]:
+    """MLflow with all doors open, on a folder of its own."""
     settings = {
         f"HEADGATE_{setting.upper()}": "true"
         for setting in (
@@ -472,16 +475,35 @@ def test_doors_open_by_their_settings(tmp_path: Path) -> None:
             "allow_assistant",
         )
     }
-    with MlflowAlone(tmp_path / "open", environment=settings) as server:
-        bob = server.new_user("bob")
-        new_experiment(server, bob, artifact_location=(tmp_path / "place").as_uri())
-        for method, target, setting in BEHIND_DOORS:
-            answer = server.request(method, target, {})
-            assert setting.encode() not in answer.body, (target, answer.body)
-        info = server.call("GET", "/ajax-api/3.0/mlflow/server-info", user=bob)
-        assert info["features_enabled"] == {"gateway": True}
-        runner = eventually(server.children, seconds=20, why="The job runner did not start.")
+    private = {"MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"}
+    folder = tmp_path_factory.mktemp("open")
+    with MlflowAlone(folder, environment=settings | private) as server:
+        yield server
+
+
+def test_doors_open_by_their_settings(was_open: MlflowAlone, tmp_path: Path) -> None:
+    bob = was_open.new_user("bob")
+    new_experiment(was_open, bob, artifact_location=tmp_path.as_uri())
+    for method, target, setting in BEHIND_DOORS:
+        answer = was_open.request(method, target, {})
+        assert setting.encode() not in answer.body, (target, answer.body)
+    info = was_open.call("GET", "/ajax-api/3.0/mlflow/server-info", user=bob)
+    assert info["features_enabled"] == {"gateway": True}
+
+
+def test_what_an_open_door_started_ends_when_it_is_shut(was_open: MlflowAlone) -> None:
+    event = {"entity": "REGISTERED_MODEL", "action": "CREATED"}
+    body = {"name": new_name(), "url": "https://localhost:1/hook", "events": [event]}
+    was_open.call("POST", "/api/2.0/mlflow/webhooks", body)
+    runner = eventually(was_open.children, seconds=20, why="The job runner did not start.")
+    was_open.stop()
     eventually(lambda: not any(process.is_running() for process in runner), seconds=20)
+
+    with MlflowAlone(was_open.folder) as shut:
+        shut.call("POST", "/api/2.0/mlflow/registered-models/create", {"name": new_name()})
+        # MLflow tries in a thread of its own, and says why it did not call.
+        eventually(lambda: "closed-by-allow_webhooks" in shut.log.read_text(), seconds=20)
+        assert shut.children() == []
 
 
 def test_no_job_runner_is_started_while_its_door_is_shut(mlflow: MlflowAlone) -> None:

@@ -2,7 +2,8 @@
 
 Started by `python -m uvicorn --uds … --factory headgate.mlflow_app:create_app` (what
 `headgate up` and `headgate mlflow` do) or by `mlflow server --app-name headgate`. Start
-reading at `create_app`; who may come in is in `identity`, what stays closed in `doors`.
+reading at `create_app`. Who may come in is in `identity`, which features stay shut in `doors`,
+which locations in `guard`, and what MLflow's own checks leave open on traces in `borders`.
 
 Beside MLflow's own, these environment variables are its settings:
 
