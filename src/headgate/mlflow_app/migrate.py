@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy
 
 from headgate.errors import DatabaseError, HeadgateError
+from headgate.mlflow_app.auth_tables import make_first_tables
 
 if TYPE_CHECKING:
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore as AuthStore
@@ -105,8 +106,10 @@ def _make_default_experiment(uri: str, artifact_root: str) -> None:
 def _migrated_users(uri: str) -> AuthStore:
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore as AuthStore
 
+    engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
     # MLflow itself would try an unreachable database again for two minutes.
-    sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool).connect().close()
+    engine.connect().close()
+    make_first_tables(engine)
     store = AuthStore()
     store.init_db(uri)
     return store

@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import sqlalchemy
+
+from tests.harness.databases import MariaDB
 
 PASSWORD = "correct-horse-battery"
 
@@ -148,3 +151,31 @@ def test_a_database_from_the_future_is_left_untouched(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "ffffffffffff" in done.stderr
     assert rows(tmp_path, "select name from sqlite_master") == [("alembic_version",)]
+
+
+@pytest.mark.mariadb
+def test_users_on_mariadb_survive_an_interruption_by_mlflows_own_first_migration(
+    tmp_path: Path, mariadb: MariaDB
+) -> None:
+    uri = mariadb.new_database().replace("mysql://", "mysql+pymysql://")
+    engine = sqlalchemy.create_engine(uri)
+    with engine.begin() as connection:
+        # What it leaves behind when its second `fk_user_id` is refused.
+        for statement in (
+            "CREATE TABLE users (id INTEGER AUTO_INCREMENT PRIMARY KEY, username VARCHAR(255) "
+            "UNIQUE, password_hash VARCHAR(255), is_admin BOOL)",
+            "CREATE TABLE experiment_permissions (id INTEGER AUTO_INCREMENT PRIMARY KEY, "
+            "experiment_id VARCHAR(255) NOT NULL, user_id INTEGER NOT NULL, "
+            "permission VARCHAR(255), CONSTRAINT fk_user_id FOREIGN KEY (user_id) "
+            "REFERENCES users (id), CONSTRAINT unique_experiment_user "
+            "UNIQUE (experiment_id, user_id))",
+            "CREATE TABLE alembic_version_auth (version_num VARCHAR(32) PRIMARY KEY)",
+        ):
+            connection.execute(sqlalchemy.text(statement))
+    for _ in range(2):
+        done = migrate(tmp_path, HEADGATE_AUTH_DATABASE_URI=uri)
+        assert done.returncode == 0, done.stderr
+    with engine.connect() as connection:
+        names = connection.execute(sqlalchemy.text("SELECT username FROM users")).scalars().all()
+    engine.dispose()
+    assert names == ["ann"]
