@@ -26,6 +26,7 @@ from tests.harness.waiting import eventually, free_port
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 LOG_TAIL = 60
+TOKENS = "/headgate/api/tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,9 @@ def _ends_with_us() -> list[str]:
 class HeadgateServer:
     """`headgate up` as a process of its own, on a free port.
 
-    `options` are further arguments, `environment` further variables. Use it as a context
-    manager, or let a fixture call `stop`.
+    `options` are further arguments, `environment` further variables. It runs in `folder`, by
+    default the one that the data folder is in, and what it prints is kept there under
+    `log_name`. Use it as a context manager.
     """
 
     def __init__(
@@ -116,18 +118,22 @@ class HeadgateServer:
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         port: int | None = None,
+        folder: Path | None = None,
+        log_name: str | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.host = "127.0.0.1"
         self.port = port if port is not None else free_port()
         self.admin = ADMIN
-        self.folder = data_dir.parent
+        self.folder = folder or data_dir.parent
         self._options = list(options)
         self._environment = {"HEADGATE_ADMIN_PASSWORD": ADMIN.password} | dict(environment or {})
-        self._stdout = data_dir.parent / f"{data_dir.name}.stdout"
-        self._stderr = data_dir.parent / f"{data_dir.name}.stderr"
+        name = log_name or data_dir.name
+        self._stdout = self.folder / f"{name}.stdout"
+        self._stderr = self.folder / f"{name}.stderr"
         self._process: subprocess.Popen[bytes] | None = None
         self._seen: dict[int, psutil.Process] = {}
+        self._users: dict[str, User] = {}
 
     @property
     def url(self) -> str:
@@ -220,6 +226,10 @@ class HeadgateServer:
 
     # Looking at it
 
+    def poll(self) -> int | None:
+        """The exit code of `headgate up`; None while it runs."""
+        return self._running().poll()
+
     def processes(self) -> list[psutil.Process]:
         """`headgate up` and all below it that live now; remembered for `survivors`."""
         try:
@@ -302,15 +312,17 @@ class HeadgateServer:
         assert answer.status == 200, f"{method} {path}: {answer.status} {answer.body[:500]!r}"
         return answer.json()
 
-    def add_user(self, name: str) -> User:
-        """Make a user of MLflow's auth tables."""
-        user = User(name, f"{name}'s-long-password")
-        self.api(
-            "POST",
-            "/api/2.0/mlflow/users/create",
-            {"username": user.name, "password": user.password},
-        )
-        return user
+    def user(self, name: str) -> User:
+        """An ordinary user of MLflow's auth tables, made when first asked for."""
+        if name not in self._users:
+            user = User(name, f"{name}'s-long-password")
+            self.api(
+                "POST",
+                "/api/2.0/mlflow/users/create",
+                {"username": user.name, "password": user.password},
+            )
+            self._users[name] = user
+        return self._users[name]
 
     def grant(self, user: User, experiment_id: str, permission: str) -> None:
         """Give a user a permission on an experiment."""
@@ -325,10 +337,16 @@ class HeadgateServer:
             },
         )
 
-    def create_token(self, user: User, **wishes: Any) -> User:
-        """The same user with a new API token as the credential; see `/headgate/api/tokens`."""
-        made = self.api("POST", "/headgate/api/tokens", wishes, user=user)
+    def create_token(self, user: User, name: str, **wishes: Any) -> User:
+        """The same user with a new API token as the credential; see `headgate token create`."""
+        made = self.api("POST", TOKENS, {"name": name} | wishes, user=user)
         return User(user.name, user.password, token=made["token"])
+
+    def revoke_tokens(self, user: User, name: str) -> None:
+        """Revoke a user's tokens of that name."""
+        for token in self.api("GET", TOKENS, user=user)["tokens"]:
+            if token["name"] == name:
+                self.api("DELETE", TOKENS, {"id": token["id"]}, user=user)
 
     # Parts
 
