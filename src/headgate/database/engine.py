@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -17,12 +18,14 @@ import sqlalchemy
 from sqlalchemy import event
 
 from headgate.database.failures import explained
-from headgate.database.uris import kind, normal_uri, redact, sqlite_path
+from headgate.database.uris import kind, normal_uri, redact
 from headgate.errors import DatabaseError, SettingsError
+from headgate.settings.database import sqlite_file
 
-__all__ = ["connected", "explained", "make_engine", "normal_uri", "redact"]
+__all__ = ["check_folder", "connected", "explained", "make_engine", "normal_uri", "redact"]
 
 _CONNECT_SECONDS = 10
+_ANSWER_SECONDS = 60  # PyMySQL would wait for ever, even for the first word of a server
 _BUSY_SECONDS = 20  # as long as MLflow waits
 _EXTRAS = {"postgresql": "postgres", "mysql": "mysql"}
 # MLflow's own variables, so that our connections are encrypted as MLflow's are.
@@ -43,7 +46,8 @@ def make_engine(uri: str, *, pool_size: int = 5, as_found: bool = False) -> sqla
     options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": pool_size}
     if database == "sqlite":
         options["connect_args"] = {"timeout": _BUSY_SECONDS}
-        target = _as_found(uri) if as_found else _existing_folder(uri)
+        check_folder(_sqlite_file(uri))
+        target = _as_found(uri) if as_found else uri
     else:
         target = normal_uri(uri)
         options |= {"pool_pre_ping": True, "pool_recycle": 1800, "pool_timeout": _CONNECT_SECONDS}
@@ -71,28 +75,34 @@ def connected(uri: str, *, as_found: bool = False) -> Iterator[sqlalchemy.Connec
         engine.dispose()
 
 
-def _existing_folder(uri: str) -> str:
-    """The URI, refused where SQLite could only say that it cannot open the file."""
-    path = sqlite_path(uri)
+def check_folder(database: Path) -> None:
+    """Refuse an SQLite file in a folder that is not there: SQLite says only "cannot open"."""
+    if not database.parent.is_dir():
+        raise DatabaseError(
+            f"The folder of the database {database} does not exist.",
+            hint=f"mkdir -p {database.parent}",
+        )
+
+
+def _sqlite_file(uri: str) -> Path:
+    path = sqlite_file(uri)
     if path is None or str(path) in ("", ".", ":memory:"):
         raise SettingsError("An SQLite store needs a file, such as sqlite:///mlflow.db.")
-    if not path.parent.is_dir():
-        raise DatabaseError(
-            f"The folder of the database {path} does not exist.",
-            hint=f"mkdir -p {path.parent}",
-        )
-    return uri
+    return path
 
 
 def _as_found(uri: str) -> str:
     # Not mode=ro: that cannot read a file whose last writer was interrupted.
-    return f"sqlite:///file:{quote(str(sqlite_path(uri)))}?mode=rw&uri=true"
+    # Quoted twice: for SQLite's own URI, and for SQLAlchemy's around it.
+    path = quote(quote(str(_sqlite_file(uri))))
+    return f"sqlite:///file:{path}?mode=rw&uri=true"
 
 
 def _connect_arguments(database: str) -> dict[str, Any]:
     arguments: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS}
     if database == "postgresql":
         return arguments | {"application_name": f"headgate-{os.getpid()}"}
+    arguments |= {"read_timeout": _ANSWER_SECONDS, "write_timeout": _ANSWER_SECONDS}
     tls = {name: os.environ.get(variable) for name, variable in _MYSQL_TLS.items()}
     return arguments | {name: value for name, value in tls.items() if value}
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -56,6 +57,13 @@ _SQLITE = {
     "SQLITE_BUSY": _LOCKED,
     "SQLITE_LOCKED": _LOCKED,
     "SQLITE_IOERR": _Meaning("cannot be read or written.", "Check the disk and its free space."),
+}
+_FILES = {
+    errno.EACCES: _READ_ONLY,
+    errno.EPERM: _READ_ONLY,
+    errno.EROFS: _READ_ONLY,
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
 }
 # PostgreSQL says why a connection failed in words only, translated by `lc_messages`.
 _POSTGRESQL_WORDS = (
@@ -117,7 +125,8 @@ def explain(fault: BaseException, uri: str) -> DatabaseError:
     original = getattr(fault, "orig", None) or fault
     meaning = _meaning(original, kind(uri))
     if meaning is None:
-        text = without_secrets(str(original), uri) or type(original).__name__
+        text = " ".join(without_secrets(str(original), uri).split())
+        text = text or type(original).__name__
         return DatabaseError(f"The database {redact(uri)} failed: {text}")
     return DatabaseError(f"The database {redact(uri)} {meaning.sentence}", hint=meaning.hint)
 
@@ -125,6 +134,8 @@ def explain(fault: BaseException, uri: str) -> DatabaseError:
 def _meaning(fault: BaseException, database: str) -> _Meaning | None:
     if isinstance(fault, sqlite3.Error):
         return _of_sqlite(fault)
+    if database == "sqlite":
+        return _FILES.get(getattr(fault, "errno", None) or 0)
     if database == "postgresql":
         code = getattr(fault, "sqlstate", None)
         return _POSTGRESQL.get(code or "") or _by_words(str(fault), _POSTGRESQL_WORDS)

@@ -21,9 +21,10 @@ from typing import Protocol
 import sqlalchemy
 from sqlalchemy import text
 
-from headgate.database.engine import explained, make_engine
-from headgate.database.uris import kind, redact, sqlite_path
+from headgate.database.engine import check_folder, explained, make_engine
+from headgate.database.uris import kind, redact
 from headgate.errors import DatabaseError
+from headgate.settings.database import sqlite_file
 
 _NAME = "headgate.migration"
 _PAUSE = 0.2
@@ -55,7 +56,7 @@ def migration_lock(
     if the lock is not free in `seconds`.
     """
     cancelled = cancelled or threading.Event()
-    path = sqlite_path(uri)
+    path = sqlite_file(uri)
     with _file_lock(path) if path is not None else _server_lock(uri) as lock:
         deadline = time.monotonic() + seconds
         told = False
@@ -77,7 +78,8 @@ def migration_lock(
 
 @contextmanager
 def _file_lock(database: Path) -> Iterator[_FileLock]:
-    path = database.with_name(f".{database.name}.migrating")
+    check_folder(database)
+    path = database.with_name(f".{database.name}.lock")
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as fault:

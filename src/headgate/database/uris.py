@@ -6,7 +6,6 @@ A URI may hold a password; only `redact` makes text of one that people may see.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from urllib.parse import unquote
 
 from headgate.errors import SettingsError
@@ -51,14 +50,6 @@ def kind(uri: str) -> str:
     return normal_uri(uri).partition("://")[0].partition("+")[0].replace("mariadb", "mysql")
 
 
-def sqlite_path(uri: str) -> Path | None:
-    """The file of an SQLite database, None for any other."""
-    scheme, _, rest = uri.partition("://")
-    if scheme.partition("+")[0] != "sqlite":
-        return None
-    return Path(rest.partition("?")[0].removeprefix("/"))
-
-
 def redact(uri: str) -> str:
     """The URI with stars for its password and for secret arguments; works on broken ones too."""
     scheme, separator, rest = uri.partition("://")
@@ -79,9 +70,8 @@ def secrets_of(uri: str) -> list[str]:
 
 
 def without_secrets(text: str, *uris: str) -> str:
-    """`text` on one line, with stars wherever it repeats a secret of `uris`."""
+    """`text` with stars wherever it repeats a secret of `uris`."""
     for uri in uris:
-        text = text.replace(uri, redact(uri))
         for secret in secrets_of(uri):
             text = text.replace(secret, "***")
-    return " ".join(text.split())
+    return text

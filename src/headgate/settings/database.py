@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
@@ -27,7 +28,14 @@ def sqlite_file(uri: str) -> Path | None:
     scheme, _, rest = uri.partition("://")
     if scheme.partition("+")[0] != "sqlite":
         return None
-    return Path(rest.removeprefix("/").partition("?")[0])
+    return Path(unquote(rest.removeprefix("/").partition("?")[0]))
+
+
+def sqlite_uri(file: Path) -> str:
+    """The URI of an SQLite file."""
+    # Only what SQLAlchemy would read as something else: MLflow also takes the path as it stands.
+    path = str(file).replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{path}"
 
 
 def absolute_uri(uri: str) -> str:
@@ -35,9 +43,8 @@ def absolute_uri(uri: str) -> str:
     file = sqlite_file(uri)
     if file is None or file.is_absolute():
         return uri
-    scheme, _, rest = uri.partition("://")
-    _, question, query = rest.partition("?")
-    return f"{scheme}:///{file.absolute()}{question}{query}"
+    _, question, query = uri.partition("?")
+    return f"{sqlite_uri(file.absolute())}{question}{query}"
 
 
 def check_destination(destination: str) -> str:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from headgate.settings.auth import AuthSettings
-from headgate.settings.database import DatabaseSettings, absolute_uri, sqlite_file
+from headgate.settings.database import DatabaseSettings, absolute_uri, sqlite_file, sqlite_uri
 from headgate.settings.limits import DoorSettings, LimitSettings
 from headgate.settings.server import ServerSettings, is_loopback
 
@@ -57,7 +57,7 @@ class Settings(
     def backend_uri(self) -> str:
         """The database of runs and models; may hold a password, so never print it."""
         if self.backend_store_uri is None:
-            return f"sqlite:///{self.folder() / 'mlflow.db'}"
+            return sqlite_uri(self.folder() / "mlflow.db")
         return absolute_uri(self.backend_store_uri.get_secret_value())
 
     def auth_uri(self) -> str:

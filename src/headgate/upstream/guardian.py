@@ -9,7 +9,8 @@ descendants, when
 
 It is the command's parent, and adopts processes whose own parent is gone (on Linux), so that
 also those that left the process group are found. REPORT gets the command's process id.
-SIGTERM and SIGINT are passed to the command as SIGTERM.
+SIGTERM and SIGINT are passed to the command as SIGTERM. Should LIFE close after that, the rest
+is killed at once; otherwise it is asked first, and has three seconds.
 """
 
 from __future__ import annotations
@@ -36,11 +37,20 @@ def main(arguments: list[str]) -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     wakes = _wake_up_on_signals()
     child = _start(command)
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        asked = True
+        _send(child, signal.SIGTERM)
+
     for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, lambda *_: _send(child, signal.SIGTERM))
+        signal.signal(signum, ask)
     os.write(report, b"%d\n" % child)
     os.close(report)
-    _end_as(_watch(child, life, wakes))
+    status = _wait(child, life, wakes)
+    _end_descendants(at_once=asked or status is not None)
+    _end_as(signal.SIGKILL if status is None else status)
 
 
 def _wake_up_on_signals() -> int:
@@ -72,17 +82,15 @@ def _start(command: list[str]) -> int:
         os._exit(127)
 
 
-def _watch(child: int, life: int, wakes: int) -> int:
-    """Wait for the end of the command or of our parent; how the command ended."""
+def _wait(child: int, life: int, wakes: int) -> int | None:
+    """Wait for the end of the command, which is how it ended, or of our parent, which is None."""
     while True:
         status = _reap(child)
         if status is not None:
-            _end_descendants(at_once=True)
             return status
         ready, _, _ = select.select([life, wakes], [], [])
         if life in ready:
-            _end_descendants(at_once=False)
-            return signal.SIGKILL
+            return None
         os.read(wakes, 512)
 
 

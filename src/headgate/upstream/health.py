@@ -38,6 +38,6 @@ async def _connect(
     address: UpstreamAddress,
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     if address.socket is not None:
-        return await asyncio.open_unix_connection(address.socket, limit=_LONGEST_ANSWER)
+        return await asyncio.open_unix_connection(str(address.socket), limit=_LONGEST_ANSWER)
     parts = urlsplit(address.base_url)
     return await asyncio.open_connection(parts.hostname, parts.port or 80, limit=_LONGEST_ANSWER)

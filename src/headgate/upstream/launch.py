@@ -108,7 +108,7 @@ def server(settings: Settings, address: UpstreamAddress | None = None) -> Comman
         "--timeout-keep-alive",
         str(KEEP_ALIVE_SECONDS),
         "--timeout-graceful-shutdown",
-        "5",
+        "1",
     )
     # uvicorn looks for modules in the working folder, so it must be a private one.
     return Command(arguments, settings.run_dir(), environment(settings))

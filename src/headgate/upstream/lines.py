@@ -12,9 +12,12 @@ _READ = 65536
 
 
 class Lines:
-    """Splits a stream into lines of bounded length and remembers the last of them."""
+    """Splits a stream into lines of bounded length and remembers the last of them.
 
-    def __init__(self, each: Callable[[str], None]) -> None:
+    `each` takes a line and returns it as it may be remembered.
+    """
+
+    def __init__(self, each: Callable[[str], str]) -> None:
         self._each = each
         self._rest = b""
         self._kept: deque[str] = deque(maxlen=LINES_KEPT)
@@ -46,8 +49,7 @@ class Lines:
         for start in range(0, len(line), LONGEST_LINE):
             text = line[start : start + LONGEST_LINE].decode(errors="replace").rstrip()
             if text:
-                self._kept.append(text)
-                self._each(text)
+                self._kept.append(self._each(text))
 
 
 def _says_why(line: str) -> bool:

@@ -1,8 +1,8 @@
 """Brings the databases to the schema of the installed MLflow, once, whoever else starts.
 
-Start at `migrate`; `plan` says what it would do, and is cheap. At head and with an admin there
-is nothing to do and no process is started. Otherwise a process that imports MLflow does the
-work, under the databases' migration locks; SQLite files are migrated in a copy (`staging`).
+Start at `migrate`; `plan` says what it would do, and is cheap. All of it happens under the
+databases' migration locks. At head and with an admin no process is started; otherwise one that
+imports MLflow does the work. SQLite files are migrated in a copy (`staging`).
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from dataclasses import dataclass
 
 import sqlalchemy
 
-from headgate.database.engine import connected
+from headgate.database.engine import connected, explained, make_engine
 from headgate.database.locks import migration_lock
 from headgate.database.revisions import CHAINS, Chain, Schema, empty_schema, inspect_chain
-from headgate.database.uris import kind, redact, sqlite_path
+from headgate.database.uris import kind, redact
+from headgate.database.users import create_tables
 from headgate.errors import DatabaseError, HeadgateError
 from headgate.observation import MigrationFinished, MigrationStarted, MigrationStep, Observe
 from headgate.settings import Settings
+from headgate.settings.database import sqlite_file
 from headgate.upstream import launch
 from headgate.upstream.admin import admin_password_file
 from headgate.upstream.children import Command, how_it_ended, start_blocking
@@ -56,7 +58,12 @@ class Plan:
     @property
     def needed(self) -> bool:
         """Whether there is anything to do."""
-        return self.admin_missing or any(schema.standing != "head" for schema in self.schemas)
+        return self.admin_missing or self.changes_schema
+
+    @property
+    def changes_schema(self) -> bool:
+        """Whether a chain is not at head."""
+        return any(schema.standing != "head" for schema in self.schemas)
 
     @property
     def question(self) -> str | None:
@@ -69,9 +76,9 @@ class Plan:
             f"(revision {schema.found or 'none'}, needed: {schema.head})."
             for schema, uri in old
         ]
-        if any(sqlite_path(uri) for _, uri in old):
+        if any(sqlite_file(uri) for _, uri in old):
             lines.append("A copy of the file is made first.")
-        if any(sqlite_path(uri) is None for _, uri in old):
+        if any(sqlite_file(uri) is None for _, uri in old):
             lines.append("This cannot be undone: have a backup.")
         return "\n".join([*lines, "Migrate?"])
 
@@ -104,7 +111,7 @@ def migrate(
     cancelled: threading.Event | None = None,
     lock_seconds: float = LOCK_SECONDS,
 ) -> None:
-    """Bring both chains to head and make sure of the admin.
+    """Bring both chains to head and make sure of the admin and of our own tables.
 
     `confirm` is asked `Plan.question` before an existing store is changed. `cancelled`, set by
     another thread, ends the work. Raises `HeadgateError` whenever it did not get there.
@@ -112,18 +119,16 @@ def migrate(
     cancelled = cancelled or threading.Event()
     launch.private_folder(settings.folder())
     launch.private_folder(settings.run_dir())
-    if not plan(settings).needed:
-        return
     with _locks(settings, observe, lock_seconds, cancelled):
-        # Another server may have done it while we waited.
         to_do = plan(settings)
         if to_do.needed:
             _ask(to_do, confirm)
             _carry_out(to_do, settings, observe, cancelled)
+        _make_own_tables(settings.auth_uri())
 
 
 def _look(uri: str, chain: Chain) -> Schema:
-    path = sqlite_path(uri)
+    path = sqlite_file(uri)
     if path is not None and not (path.exists() and path.stat().st_size):
         return empty_schema(chain)
     with connected(uri, as_found=True) as connection:
@@ -141,6 +146,15 @@ def _has_user(uri: str, username: str) -> bool:
     statement = sqlalchemy.select(users.c.username).where(users.c.username == username)
     with connected(uri, as_found=True) as connection:
         return connection.execute(statement).first() is not None
+
+
+def _make_own_tables(uri: str) -> None:
+    engine = make_engine(uri, pool_size=1)
+    try:
+        with explained(uri):
+            create_tables(engine)
+    finally:
+        engine.dispose()
 
 
 @contextmanager
@@ -176,15 +190,15 @@ def _carry_out(
         if schema.standing != "head":
             observe(MigrationStarted(schema.chain, schema.found, schema.head))
     for schema, uri in to_do.old():
-        path = sqlite_path(uri)
+        path = sqlite_file(uri)
         if path is not None:
             kept = keep_copy(path, schema.found or "versions")
             observe(MigrationStep(f"kept a copy in {kept}"))
     with ExitStack() as stack:
         stages = {
             uri: stack.enter_context(Stage(path))
-            for uri in dict.fromkeys(to_do.uris)
-            if (path := sqlite_path(uri)) is not None
+            for uri in (dict.fromkeys(to_do.uris) if to_do.changes_schema else ())
+            if (path := sqlite_file(uri)) is not None
         }
         backend, auth = (stages[uri].uri if uri in stages else uri for uri in to_do.uris)
         password = stack.enter_context(admin_password_file(settings))

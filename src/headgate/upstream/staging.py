@@ -19,6 +19,7 @@ from typing import Self
 
 from headgate.database.failures import explained
 from headgate.errors import DatabaseError
+from headgate.settings.database import sqlite_uri
 
 _BUSY_SECONDS = 10.0
 _COMPANIONS = ("", "-wal", "-shm", "-journal")
@@ -29,26 +30,30 @@ class Stage:
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        self._uri = f"sqlite:///{database}"
+        self._uri = sqlite_uri(database)
         self._copy = database.with_name(f".{database.name}.migration")
-        self._version: int | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._version = 0
 
     @property
     def uri(self) -> str:
         """The URI of the copy."""
-        return f"sqlite:///{self._copy}"
+        return sqlite_uri(self._copy)
 
     def __enter__(self) -> Self:
         """Make the copy; leaves nothing behind if that fails."""
         self._remove_copy()
         try:
             with explained(self._uri):
-                self._connection = sqlite3.connect(self._database, timeout=_BUSY_SECONDS)
-                self._version = self._data_version()
+                # A new one holds password hashes; an existing one keeps its permissions.
+                os.close(os.open(self._database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                connection = sqlite3.connect(self._database, timeout=_BUSY_SECONDS)
+                self._connection = connection
+                self._version = _data_version(connection)
                 if self._database.stat().st_size:
-                    copy_database(self._connection, self._copy)
+                    copy_database(connection, self._copy)
         except BaseException:
-            self._remove_copy()
+            self._clean_up()
             raise
         return self
 
@@ -57,16 +62,18 @@ class Stage:
 
         Raises `DatabaseError` if somebody wrote to the database meanwhile: that would be lost.
         """
+        connection = self._connection
+        assert connection is not None
         with explained(self._uri), closing(sqlite3.connect(self._copy)) as copy:
-            if self._data_version() != self._version:
+            if _data_version(connection) != self._version:
                 raise DatabaseError(
                     f"Another program wrote to {self._database} while it was migrated, so the "
                     "file was left as it is.",
                     hint="Stop everything that works with it, then start again.",
                 )
-            copy.backup(self._connection, progress=_give_up_when_busy())
+            copy.backup(connection, progress=_give_up_when_busy())
             # Readers then go on while somebody writes; the file remembers it.
-            self._connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA journal_mode=WAL")
 
     def __exit__(
         self,
@@ -74,16 +81,21 @@ class Stage:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._connection.close()
-        self._remove_copy()
+        self._clean_up()
 
-    def _data_version(self) -> int:
-        """Changes when another connection commits."""
-        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+    def _clean_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._remove_copy()
 
     def _remove_copy(self) -> None:
         for suffix in _COMPANIONS:
             Path(f"{self._copy}{suffix}").unlink(missing_ok=True)
+
+
+def _data_version(connection: sqlite3.Connection) -> int:
+    """Changes when another connection commits."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
 
 def keep_copy(database: Path, revision: str) -> Path:
@@ -91,7 +103,7 @@ def keep_copy(database: Path, revision: str) -> Path:
     part = database.with_name(f".{database.name}.copy")
     part.unlink(missing_ok=True)
     try:
-        with explained(f"sqlite:///{database}"), closing(sqlite3.connect(database)) as source:
+        with explained(sqlite_uri(database)), closing(sqlite3.connect(database)) as source:
             copy_database(source, part)
         return _linked(part, database, revision)
     finally:

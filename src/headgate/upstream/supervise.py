@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from headgate.database.uris import without_secrets
 from headgate.errors import HeadgateError, UpstreamError
 from headgate.gateway.upstream import Phase, UpstreamAddress, UpstreamState
 from headgate.keys import load_or_create_key
@@ -37,7 +38,8 @@ from headgate.upstream.migrate import Confirm, migrate
 
 LOOK_SECONDS = 0.05
 START_SECONDS = 300.0
-STOP_SECONDS = 6.0
+# Short: when Headgate stops, the gateway has finished what was under way before.
+STOP_SECONDS = 2.0
 LAST_SECONDS = 4.0
 MakeCommand = Callable[[Settings], Command]
 Prepare = Callable[[Settings, Observe, Confirm, threading.Event], None]
@@ -63,6 +65,7 @@ class _Running:
     lifeline: Lifeline
     began: float
     ready_at: float | None = None
+    gave_up: bool = False
 
 
 class Supervisor:
@@ -178,19 +181,29 @@ class Supervisor:
             ) from None
         running = self._running = _Running(guardian, pid, lifeline, began)
         self._observe(UpstreamStarting(pid))
-        lines = Lines(lambda text: self._observe(UpstreamLine(text)))
+        lines = Lines(self._pass_on)
         reading = asyncio.create_task(lines.read(guardian.stdout))
         watching = asyncio.create_task(self._become_ready(running))
-        ending = asyncio.create_task(guardian.wait())
         stopping = asyncio.create_task(self._stopping.wait())
+        ending = asyncio.create_task(guardian.wait())
         try:
             await asyncio.wait({ending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            watching.cancel()
+            await self._enter("restarting")
         finally:
             await self._finish(running)
-            for task in (watching, stopping):
+            # What it said last, unless something that escaped us keeps the stream open.
+            await asyncio.wait({reading}, timeout=LAST_SECONDS)
+            for task in (watching, stopping, reading):
                 task.cancel()
-            await asyncio.gather(watching, stopping, ending, reading, return_exceptions=True)
+            await asyncio.gather(watching, stopping, reading, ending, return_exceptions=True)
         self._note_end(running, lines.last)
+
+    def _pass_on(self, line: str) -> str:
+        """Log a line of MLflow's, which might name a database with its password."""
+        line = without_secrets(line, self._settings.backend_uri(), self._settings.auth_uri())
+        self._observe(UpstreamLine(line))
+        return line
 
     async def _become_ready(self, running: _Running) -> None:
         """Say when MLflow answers; end it if it never does."""
@@ -198,6 +211,7 @@ class Supervisor:
         deadline = running.began + START_SECONDS
         while not (socket.exists() and await answers(self.address)):
             if time.monotonic() > deadline:
+                running.gave_up = True
                 running.lifeline.cut()
                 return
             await asyncio.sleep(LOOK_SECONDS)
@@ -223,6 +237,8 @@ class Supervisor:
             return
         now = time.monotonic()
         reason = how_it_ended(running.guardian.returncode or 0)
+        if running.gave_up:
+            reason = f"it did not answer within {START_SECONDS:g} s"
         if last_line:
             reason = f"{reason}: {last_line}"
         self._last_stop = reason
@@ -233,9 +249,6 @@ class Supervisor:
         )
 
     async def _pause(self) -> None:
-        if self._stopping.is_set():
-            return
-        await self._enter("restarting")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), self._back_off.seconds)
 
