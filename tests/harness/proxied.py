@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -14,8 +15,11 @@ from headgate.gateway.proxy import Proxy
 from headgate.gateway.request import Request, answer, json_headers
 from headgate.gateway.upstream import Upstream
 from headgate.settings.limits import LimitSettings
+from tests.harness.door import Door, parse_answers, read_answer
+from tests.harness.raw_upstream import Answer, Asked
 
 KEY = b"k" * 32
+ARTIFACT = b"/api/2.0/mlflow-artifacts/artifacts/1/model.bin"
 ADA = Principal(user_id=1, username="ada", is_admin=False, way_in="basic")
 
 
@@ -68,3 +72,25 @@ class ProxyApp(AbstractAsyncContextManager[Any]):
             close = [(b"connection", b"close")] if error.close else []
             headers = [*json_headers(body), *error.headers, *close]
             await answer(request, int(error.status), headers, body)
+
+
+def head(line: bytes, *lines: bytes) -> bytes:
+    """A request's head."""
+    return b"\r\n".join([line + b" HTTP/1.1", b"Host: mlflow.example.com", *lines, b"", b""])
+
+
+def ask(door: Door, sent: bytes) -> tuple[int, dict[bytes, bytes], bytes]:
+    """Status, headers and body of the answer to `sent`."""
+    with door.connect() as connection:
+        connection.sendall(sent)
+        [answer] = parse_answers(read_answer(connection))
+        return answer
+
+
+def answers_with(raw: bytes) -> Answer:
+    """An MLflow that answers `raw` and hangs up."""
+
+    def answer(connection: socket.socket, _: Asked) -> None:
+        connection.sendall(raw)
+
+    return answer

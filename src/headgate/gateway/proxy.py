@@ -26,6 +26,7 @@ _CONNECT_SECONDS = 10
 _RECONNECT_PAUSE = 0.1
 _RETRY_AFTER = 5
 _BUFFER_BYTES = 1 << 17
+_SMALL_BYTES = 1 << 16
 _MAX_HEADER_BYTES = 1 << 16
 # MLflow gets the client's own, or none.
 _NO_DEFAULTS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -194,25 +195,33 @@ class _Upload:
 
 
 async def _pass_back(request: Request, response: ClientResponse) -> None:
-    """Stream the answer to the client, as it comes and as fast as the client takes it."""
+    """Answer the client: with a small body at once, with a large one as it comes and is taken."""
     headers = forwarded_headers.from_mlflow(response.raw_headers, response.status)
-    await request.send(
-        {
-            "type": "http.response.start",
-            "status": response.status,
-            "headers": headers + request.respond_headers(),
-        }
-    )
-    content = response.content
+    start = {
+        "type": "http.response.start",
+        "status": response.status,
+        "headers": headers + request.respond_headers(),
+    }
     try:
-        async for chunk in content.iter_any():
-            last = content.at_eof()
-            await request.send({"type": "http.response.body", "body": chunk, "more_body": not last})
-            if last:
-                return
+        # If MLflow dies over a small answer, none of it has left yet and 503 can be said.
+        whole = await response.content.read() if _is_small(response) else None
+        await request.send(start)
+        if whole is None:
+            async for chunk in response.content.iter_any():
+                more = not response.content.at_eof()
+                await request.send({"type": "http.response.body", "body": chunk, "more_body": more})
+                if not more:
+                    return
     except aiohttp.ClientError:
-        raise unavailable("MLflow stopped in the middle of its answer.", retry_after=0) from None
-    await request.send({"type": "http.response.body", "body": b""})
+        raise unavailable(
+            "MLflow stopped in the middle of its answer.", retry_after=_RETRY_AFTER
+        ) from None
+    await request.send({"type": "http.response.body", "body": whole or b""})
+
+
+def _is_small(response: ClientResponse) -> bool:
+    length = response.headers.get("content-length", "")
+    return length.isdigit() and int(length) <= _SMALL_BYTES
 
 
 class _BrokenOff(Exception):
