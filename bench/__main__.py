@@ -1,0 +1,49 @@
+"""`python -m bench`: measure, then print the table; progress goes to standard error."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+from bench.options import Options, parse
+from bench.progress import say
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benchmark; 0 if every row is valid, 1 if one is not, 130 if interrupted."""
+    options = parse(arguments)
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, _interrupt)
+    try:
+        return _measure(options, arguments)
+    except KeyboardInterrupt:
+        say("interrupted; everything that was started has been ended")
+        return 130
+
+
+def _measure(options: Options, arguments: list[str]) -> int:
+    # Here, so that `--help` answers at once.
+    from bench.machine import describe
+    from bench.report import Report
+    from bench.run import measure_everything
+
+    about = describe(["python -m bench", *arguments])
+    reports = []
+    for outcome in measure_everything(options):
+        report = Report(outcome, about)
+        reports.append(report)
+        print(report.text(), flush=True)
+        if options.markdown is not None:
+            # After each database: a long run that breaks later has still written this one.
+            options.markdown.write_text("\n".join(each.markdown() for each in reports))
+    return 0 if all(report.valid() for report in reports) else 1
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Let SIGTERM and SIGHUP end us as Ctrl-C does: through every `finally`."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
