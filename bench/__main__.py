@@ -36,7 +36,8 @@ def _measure(options: Options, arguments: list[str]) -> int:
         print(report.text(), flush=True)
         if options.markdown is not None:
             # After each database: a long run that breaks later has still written this one.
-            options.markdown.write_text("\n".join(each.markdown() for each in reports))
+            tables = [each.markdown() for each in reports]
+            options.markdown.write_text("\n".join(["# Benchmark results", "", *tables]))
     return 0 if all(report.valid() for report in reports) else 1
 
 

@@ -15,9 +15,8 @@ from pathlib import Path
 
 import psutil
 
-# A tree is idle when it uses less than this share of one core, several seconds in a row.
+# A tree is idle when it uses less than this share of one core, some seconds in a row.
 QUIET_SHARE = 0.04
-QUIET_SECONDS = 3
 STOP_SECONDS = 20
 
 
@@ -79,12 +78,12 @@ class Processes:
         """
         return sum(_resident_bytes(process) for process in self.alive())
 
-    def wait_until_idle(self, limit_seconds: float) -> bool:
-        """Wait until the tree is quiet; False when it still was not after `limit_seconds`."""
+    def wait_until_idle(self, *, quiet_seconds: int, limit_seconds: float) -> bool:
+        """Wait until the tree was quiet for so long; False when it wasn't within the limit."""
         deadline = time.monotonic() + limit_seconds
         quiet = 0
         used = self.cpu_seconds()
-        while quiet < QUIET_SECONDS:
+        while quiet < quiet_seconds:
             if time.monotonic() > deadline:
                 return False
             time.sleep(1)

@@ -14,10 +14,13 @@ from bench.measures.base import Reading, Row
 from bench.run import Outcome
 from bench.systems import REFERENCE, SYSTEMS
 
-READING_HELP = (
-    "Medians of {repeat} rounds. In brackets: how many times better than {reference} "
-    "(more for rates, less for times and memory). Spread: the widest gap between the highest "
-    "and the lowest round of a row, as a part of its median."
+RATIO_HELP = (
+    "In brackets: how many times better than {reference} (more for rates, less for times and "
+    "memory)."
+)
+SPREAD_HELP = (
+    "Spread: the widest gap between the highest and the lowest round of a row, as a part of its "
+    "median."
 )
 
 
@@ -114,13 +117,14 @@ class Report:
         return f"{self._outcome.database}{smoke}"
 
     def _header(self) -> list[str]:
-        return ["measure", "unit", *(SYSTEMS[name].title for name in self._names), "spread"]
+        titles = [SYSTEMS[name].title for name in self._names]
+        return ["measure", "unit", *titles, *(["spread"] if self._repeat > 1 else [])]
 
     def _line(self, row: Row) -> list[str]:
         cells = self._cells[row]
         shown = [self._shown(row, cells[name], cells.get(REFERENCE)) for name in self._names]
-        spread = max(cell.spread for cell in cells.values())
-        return [row.title, row.unit, *shown, f"{spread:.0%}"]
+        spread = f"{max(cell.spread for cell in cells.values()):.0%}"
+        return [row.title, row.unit, *shown, *([spread] if self._repeat > 1 else [])]
 
     def _shown(self, row: Row, cell: Cell, reference: Cell | None) -> str:
         if cell.median is None:
@@ -139,8 +143,14 @@ class Report:
         return [form.format(number, note) for number, note in enumerate(self._notes, start=1)]
 
     def _explained(self) -> list[tuple[str, str]]:
-        reference = SYSTEMS[REFERENCE].title
         systems = [(SYSTEMS[name].title, SYSTEMS[name].about) for name in self._names]
         troubles = [("Trouble", text) for text in self._outcome.troubles]
-        how = READING_HELP.format(repeat=self._repeat, reference=reference)
-        return [*troubles, ("How to read it", how), *systems, *self._about]
+        return [*troubles, ("How to read it", self._help()), *systems, *self._about]
+
+    def _help(self) -> str:
+        sentences = ["One round." if self._repeat == 1 else f"Medians of {self._repeat} rounds."]
+        if REFERENCE in self._names and len(self._names) > 1:
+            sentences.append(RATIO_HELP.format(reference=SYSTEMS[REFERENCE].title))
+        if self._repeat > 1:
+            sentences.append(SPREAD_HELP)
+        return " ".join(sentences)

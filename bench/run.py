@@ -24,6 +24,7 @@ from bench.progress import say
 from bench.seed import Seeded, seed
 from bench.systems import SYSTEMS, System
 
+QUIET_SECONDS = 3
 IDLE_LIMIT_SECONDS = 120
 
 
@@ -136,7 +137,10 @@ class _Rounds:
             system.stop()
 
     def _rest(self, system: System) -> None:
-        if not system.processes.wait_until_idle(IDLE_LIMIT_SECONDS):
+        rested = system.processes.wait_until_idle(
+            quiet_seconds=QUIET_SECONDS, limit_seconds=IDLE_LIMIT_SECONDS
+        )
+        if not rested:
             self._trouble(f"{system.title} was still busy after {IDLE_LIMIT_SECONDS} s of rest")
 
     def _trouble(self, text: str) -> None:

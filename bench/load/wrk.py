@@ -44,11 +44,11 @@ class Load:
     def fault(self) -> str:
         """Why this load counts for nothing; empty when every request was answered with 200."""
         troubles = [
-            f"{times:,} answers with status {status}"
+            f"{times:,} x status {status}"
             for status, times in sorted(self.statuses.items())
             if status != 200
         ]
-        troubles += [f"{times:,} {kind} errors" for kind, times in self.errors.items() if times]
+        troubles += [f"{times:,} x {kind} error" for kind, times in self.errors.items() if times]
         if not troubles and not self.requests:
             return "no request was answered"
         return f"{', '.join(troubles)} among {self.requests:,} requests" if troubles else ""

@@ -15,6 +15,10 @@ from bench.measures.base import Reading, Row, Scene
 
 # Below so many answers the 99th percentile is little more than the slowest one.
 FEW = 200
+# A load is made longer, up to so many times, until each connection gets so many answers: what
+# is under way when it ends is not counted, which matters when there are few.
+ANSWERS_PER_CONNECTION = 10
+LONGEST = 6
 
 
 class RequestMeasure(ABC):
@@ -68,11 +72,14 @@ class RequestMeasure(ABC):
         if fault:
             yield from (Reading(row, 0, fault=fault) for row in (throughput, *latencies))
             return
-        self._send(scene, connections, scene.sizes.warm_up_seconds)
+        warm_up = self._send(scene, connections, scene.sizes.warm_up_seconds)
+        # The warm-up left requests behind that nobody waits for any more.
+        scene.system.processes.wait_until_idle(quiet_seconds=1, limit_seconds=60)
         before = self.stored(scene)
-        load = self._send(scene, connections, scene.sizes.seconds)
+        seconds = load_seconds(scene.sizes.seconds, warm_up.per_second, connections)
+        load = self._send(scene, connections, seconds)
         fault = load.fault() or self._lost(scene, before, load)
-        few = f"p99 of only {load.requests:,} answers" if load.requests < FEW else ""
+        few = f"of fewer than {FEW} answers" if load.requests < FEW else ""
         yield Reading(throughput, load.per_second * self.per_request, fault, load.caution())
         yield Reading(latencies[0], load.p50_ms, fault)
         yield Reading(latencies[1], load.p99_ms, fault, few)
@@ -93,6 +100,13 @@ class RequestMeasure(ABC):
             return ""
         missing = load.requests * self.per_request - (after - before)
         return f"{missing:,} acknowledged writes are not in the store" if missing > 0 else ""
+
+
+def load_seconds(usual: float, per_second: float, connections: int) -> float:
+    """How long to load a system that answered `per_second` requests when it was warmed up."""
+    wanted = ANSWERS_PER_CONNECTION * connections
+    longest = usual * LONGEST
+    return min(longest, max(usual, wanted / per_second)) if per_second else longest
 
 
 def _write_private(file: Path, content: bytes) -> None:
