@@ -25,7 +25,7 @@ lint: ## Check style, types, import boundaries and that the reference pages are 
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/make_docs.py --check
 
 fix: ## Format, and mend what can be mended

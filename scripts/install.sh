@@ -53,9 +53,9 @@ stop_with_log() {
 
 check_python
 checksum="$(cksum <pyproject.toml) $("$python" --version)"
-if [ -f "$done_file" ] && [ "$(cat "$done_file")" = "$checksum" ]; then
-    exit 0
-fi
+for earlier in "$done_file" .venv/.installed-dev; do
+    [ -f "$earlier" ] && [ "$(cat "$earlier")" = "$checksum" ] && exit 0
+done
 if [ ! -x .venv/bin/python ]; then
     rm -rf .venv
     "$python" -m venv .venv 2>/dev/null >&2 || fail "$python cannot make .venv.

@@ -12,6 +12,7 @@ import base64
 import http.client
 import json
 import os
+import socket
 import ssl
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -75,6 +76,21 @@ class Client:
         if found is None and self.local is not None:
             found = admin_credentials(self._settings)
         return found or _no_credentials(self._settings if self.local else None)
+
+    def is_trusted_everywhere(self) -> bool:
+        """Whether a client that knows nothing of our certificate believes it all the same."""
+        if self.local is None:
+            return True
+        here, name = urlsplit(self.local.url), urlsplit(self.local.public_url).hostname
+        context = ssl.create_default_context()
+        try:
+            with (
+                socket.create_connection((here.hostname, here.port), TIMEOUT_SECONDS) as raw,
+                context.wrap_socket(raw, server_hostname=name),
+            ):
+                return True
+        except OSError:
+            return False
 
     def get(self, path: str, **query: str) -> JSON:
         """GET; the decoded answer."""

@@ -56,8 +56,9 @@ def variables(client: Client) -> dict[str, str]:
     else:
         found["MLFLOW_TRACKING_USERNAME"] = str(credentials.username)
         found["MLFLOW_TRACKING_PASSWORD"] = str(credentials.password)
-    if client.local is not None and client.local.certificate is not None:
-        found["MLFLOW_TRACKING_SERVER_CERT_PATH"] = client.local.certificate
+    certificate = client.local.certificate if client.local else None
+    if certificate is not None and not client.is_trusted_everywhere():
+        found["MLFLOW_TRACKING_SERVER_CERT_PATH"] = certificate
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import webbrowser
 
@@ -32,15 +31,9 @@ def test_env_gives_the_credentials_that_the_shell_has_already(
     )
 
 
-@pytest.mark.parametrize("shell", ["bash", "fish", "pwsh"])
-def test_no_value_breaks_out_of_its_quotes(shell: str) -> None:
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
-    line = export("STRANGE", STRANGE, "powershell" if shell == "pwsh" else shell)  # type: ignore[arg-type]  # one of the three
-    show = "[Console]::Write($Env:STRANGE)" if shell == "pwsh" else 'printf %s "$STRANGE"'
-    shown = subprocess.run(
-        [shell, "-c", f"{line}\n{show}"], capture_output=True, text=True, check=True
-    )
+def test_no_value_breaks_out_of_its_quotes() -> None:
+    script = export("STRANGE", STRANGE, "bash") + '\nprintf %s "$STRANGE"'
+    shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     assert shown.stdout == STRANGE
 
 
