@@ -195,7 +195,7 @@ def test_no_spelling_of_a_path_gets_past(sqlite_server: HeadgateServer, method: 
         requests += [bare(method, trick.format(plain, coded=coded)) for trick in TRICKS]
         requests.append(bare(method, path.upper()))
     # `/health?/../x` is the public path with a query, `http://localhost/` our own root.
-    requests = [(name, sent) for name, sent in requests if not sent.startswith(b"GET /health?")]
+    requests = [(name, sent) for name, sent in requests if b" /health?" not in sent]
     answers = ask_all(sqlite_server, requests)
     assert tell(requests, answers) == []
     assert still_well(sqlite_server)

@@ -187,7 +187,9 @@ def everything_outside(server: HeadgateServer, artifacts: Path) -> set[Path]:
     return {
         path
         for path in server.data_dir.parent.rglob("*")
-        if artifacts not in path.parents and not path.name.startswith(("mlflow.db", "."))
+        if path != artifacts
+        and artifacts not in path.parents
+        and not path.name.startswith(("mlflow.db", "."))
     }
 
 
