@@ -309,7 +309,7 @@ class HeadgateServer:
     def api(self, method: str, path: str, body: Any = None, *, user: User | None = None) -> Any:
         """An API call that must succeed, as the admin unless `user` says otherwise; its JSON."""
         answer = self.request(method, path, user=user or self.admin, json_body=body)
-        assert answer.status == 200, f"{method} {path}: {answer.status} {answer.body[:500]!r}"
+        assert answer.status in (200, 201), f"{method} {path}: {answer.status} {answer.body!r:.500}"
         return answer.json()
 
     def user(self, name: str) -> User:
