@@ -133,6 +133,12 @@ EXAMPLES = {
     "artifacts_destination": '"s3://bucket/prefix"',
     "admin_password": '"…"',
     "secret_key_file": '"/etc/headgate/secret.key"',
+    "secret_key_secret": '"headgate-secret-key"',
+    "admin_secret": '"mlflow-server-credentials"',
+    "database_secret": '"mlflow-database-credentials"',
+    "database_user_secret": '"mlflow-database-user"',
+    "database_wake_seconds": "60",
+    "database_ca": '"/etc/ssl/certs/rds.pem"',
 }
 
 

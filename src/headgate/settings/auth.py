@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
+
+from headgate.settings.aws_names import SecretName, parse_iam_user
+from headgate.settings.networks import Networks, Strings
+
+# Lower case and without underscores, which some servers read as dashes.
+_HEADER = re.compile(r"[a-z][a-z0-9-]*")
+_USED_HEADERS = frozenset({"authorization", "cookie", "host", "origin", "x-request-id"})
 
 
 class AuthSettings(BaseModel):
@@ -17,6 +25,18 @@ class AuthSettings(BaseModel):
         description="Password of that user, at least 12 characters. Default: a random one, kept "
         "in the data folder.",
     )
+    admin_secret: SecretName | None = Field(
+        None,
+        description="Secret in AWS Secrets Manager (ARN or name) with the admin's {username, "
+        "password}, in place of the two settings above. A new password in it counts from its "
+        "first use on.",
+    )
+    admin_grace_minutes: int = Field(
+        10,
+        ge=0,
+        le=1440,
+        description="How long the old password in admin_secret stays good beside a new one.",
+    )
     default_permission: Literal["READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS"] = Field(
         "READ", description="What a user may do to what others made (MLflow's own setting)."
     )
@@ -24,6 +44,11 @@ class AuthSettings(BaseModel):
         None,
         description="File of the key that signs sessions; several servers of one team share it. "
         "Default: secret.key in the data folder.",
+    )
+    secret_key_secret: SecretName | None = Field(
+        None,
+        description="Secret in AWS Secrets Manager (ARN or name) that is the key, in place of a "
+        "file: 64 hexadecimal digits, or any 32 random characters.",
     )
     session_idle_hours: int = Field(
         12, ge=1, le=720, description="Sign a browser out after this many hours without a request."
@@ -34,6 +59,38 @@ class AuthSettings(BaseModel):
     credential_memory_seconds: int = Field(
         60, ge=0, le=60, description="How long a verified password need not be hashed again."
     )
+
+    iam_users: Strings = Field(
+        [],
+        description="Who of AWS IAM is which user of MLflow, the first that fits: "
+        "arn:aws:iam::123456789012:role/Team-*=carol. `*` and `?` are wildcards; a session of a "
+        "role counts as the role. Empty: nobody comes in by IAM.",
+    )
+    iam_header: str = Field(
+        "x-iam-principal-arn",
+        description="Header in which API Gateway says who signed a request (overwritten with "
+        "$context.identity.userArn on IAM routes, removed on all others).",
+    )
+    iam_peers: Networks = Field(
+        [],
+        description="Addresses or networks from which that header is believed. Default: "
+        "trusted_proxies.",
+    )
+
+    @field_validator("iam_users")
+    @classmethod
+    def _mappings_are_mappings(cls, mappings: list[str]) -> list[str]:
+        for mapping in mappings:
+            parse_iam_user(mapping)
+        return mappings
+
+    @field_validator("iam_header")
+    @classmethod
+    def _header_is_free(cls, name: str) -> str:
+        taken = ("x-headgate-", "x-forwarded-")
+        if not _HEADER.fullmatch(name) or name.startswith(taken) or name in _USED_HEADERS:
+            raise ValueError("name a header of its own in lower case, such as x-iam-principal-arn")
+        return name
 
     @field_validator("admin_username")
     @classmethod

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, field_validator
+
+from headgate.settings.aws_names import SecretName
 
 _DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
 
@@ -78,3 +80,47 @@ class DatabaseSettings(BaseModel):
         description="Folder or s3:// address of the artifacts. Default: the mlartifacts folder "
         "that `mlflow server` left beside an SQLite store, else artifacts in the data folder.",
     )
+    presigned_bytes: int = Field(
+        0,
+        ge=0,
+        description="Answer a download of more bytes than this with a redirect to a presigned "
+        "address of the S3 bucket; 0: never. API Gateway passes at most 10 MB.",
+    )
+    database_secret: SecretName | None = Field(
+        None,
+        description="Secret in AWS Secrets Manager (ARN or name) with the database's "
+        "{username, password}, fetched when a connection is made; the URI then names neither. "
+        "With database_user_secret, `headgate migrate` alone uses it.",
+    )
+    database_user_secret: SecretName | None = Field(
+        None,
+        description="Secret with the {username, password} of a database user with fewer rights, "
+        "whom `headgate migrate` makes, and as whom everything else connects.",
+    )
+    database_ca: Path | None = Field(
+        None,
+        description="Certificates (PEM) that vouch for the PostgreSQL or MySQL server. TLS is "
+        "then required, and certificate and host name are verified.",
+    )
+    database_idle_seconds: int = Field(
+        300,
+        ge=0,
+        le=86_400,
+        description="Close connections to the database that nobody used for this long, the last "
+        "one too, so that a serverless database can pause; 0: keep them.",
+    )
+    database_wake_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=300,
+        description="How long connecting to the database may take. Default: 10, and 60 with a "
+        "secret of its own, as one that pauses takes that long to wake. Requests wait 20 s of "
+        "them, then are told to come again.",
+    )
+
+    @field_validator("database_ca")
+    @classmethod
+    def _certificates_exist(cls, file: Path | None) -> Path | None:
+        if file is not None and not file.is_file():
+            raise ValueError("there is no such file")
+        return file

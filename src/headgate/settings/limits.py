@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 
@@ -17,6 +19,12 @@ class LimitSettings(BaseModel):
     max_json_depth: int = Field(100, ge=10, le=1000, description="Deepest nesting of a JSON body.")
     request_seconds: float = Field(
         25, ge=1, le=600, description="Time within which headers and a JSON body must arrive."
+    )
+    edge: Literal["none", "http-api", "alb"] = Field(
+        "none",
+        description="What stands in front in AWS. `http-api`: bodies of more than 10 MB are "
+        "refused in words, as API Gateway takes none. With either, `headgate migrate` refuses "
+        "what servers of the version before could not work with.",
     )
     upstream_wait_seconds: float = Field(
         60, ge=0, le=600, description="How long a request waits while MLflow starts, before 503."

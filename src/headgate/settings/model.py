@@ -112,8 +112,26 @@ class Settings(
         """Whether other machines can reach the gateway."""
         return not is_loopback(self.host)
 
+    def wake_seconds(self) -> int:
+        """How long connecting to the database may take."""
+        if self.database_wake_seconds is not None:
+            return self.database_wake_seconds
+        return 60 if self.database_secret or self.database_user_secret else 10
+
+    def iam_networks(self) -> list[str]:
+        """From where the header that names an IAM principal is believed; empty: from nowhere."""
+        return (self.iam_peers or self.trusted_proxies) if self.iam_users else []
+
     def cautions(self) -> list[str]:
         """What is allowed but deserves a warning at start."""
+        return [*self._listening_cautions(), *self._iam_cautions()]
+
+    def _iam_cautions(self) -> list[str]:
+        if self.iam_users and not self.iam_networks():
+            return ["iam_users lets nobody in: name in iam_peers whose iam_header is believed."]
+        return []
+
+    def _listening_cautions(self) -> list[str]:
         if self.listens_beyond_loopback() and not self.serves_tls() and not self.trusted_proxies:
             return [
                 f"Listening on {self.host} without TLS: passwords travel readable. Set "

@@ -5,17 +5,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-
-def split_commas(value: Any) -> Any:
-    """Lists come comma-separated from the environment, whole from flags and files."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
+from headgate.settings.networks import Networks, Strings
 
 
 def is_loopback(host: str) -> bool:
@@ -27,8 +22,6 @@ def is_loopback(host: str) -> bool:
     except ValueError:
         return False
 
-
-Strings = Annotated[list[str], BeforeValidator(split_commas)]
 
 # These become words of a header: nothing else fits in.
 _SCRIPT_SOURCE = re.compile(r"https://(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?")
@@ -53,7 +46,7 @@ class ServerSettings(BaseModel):
         [],
         description="Origins, such as https://notebooks.example.com, whose pages may call the API.",
     )
-    trusted_proxies: Strings = Field(
+    trusted_proxies: Networks = Field(
         [],
         description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are "
         "believed.",
@@ -123,18 +116,6 @@ class ServerSettings(BaseModel):
                     f"{source!r} is no source of scripts; write it like https://cdn.example.com"
                 )
         return sources
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _proxies_are_networks(cls, proxies: list[str]) -> list[str]:
-        for proxy in proxies:
-            try:
-                ipaddress.ip_network(proxy, strict=False)
-            except ValueError:
-                raise ValueError(
-                    f"{proxy!r} is no address or network; write it like 10.0.0.0/8"
-                ) from None
-        return proxies
 
     @field_validator("ssl_certfile", "ssl_keyfile")
     @classmethod
