@@ -1,6 +1,7 @@
 """Write the reference pages from the code: `make docs`; `--check` fails if one is not current.
 
-`docs/settings.md` and `docs/headgate.toml` come from the fields of `headgate.settings`,
+`docs/settings.md` and `docs/headgate.toml` come from the fields of `headgate.settings`, those of
+`[aws]` included,
 `docs/cli.md` from the commands of `headgate.cli`. Start at `PAGES`.
 """
 
@@ -21,6 +22,7 @@ from typer.main import get_command
 from headgate.cli import app
 from headgate.cli.command import WITHOUT_FLAG, choices_of, default_of
 from headgate.settings import GROUPS
+from headgate.settings.aws import AWS_GROUPS
 from headgate.settings.loading import flag_of, variable_of
 from headgate.settings.printing import toml_value
 
@@ -73,6 +75,22 @@ def _settings_lines() -> Iterator[str]:
             yield f"| {' | '.join(cells)} |"
     yield ""
     yield "`admin_password` has no flag, as other users of a machine see every argument."
+    yield from _aws_lines()
+
+
+def _aws_lines() -> Iterator[str]:
+    yield from ("", "## The table `[aws]`", "")
+    yield "What `headgate aws` deploys, and where. The table stands at the end of `headgate.toml`;"
+    yield "nothing in it concerns a server on this machine. See [aws.md](aws.md)."
+    for heading, group in AWS_GROUPS.items():
+        yield from ("", f"### {heading}", "", str(group.__doc__).strip(), "")
+        yield from ("| key | default | |", "|---|---|---|")
+        for key, field in group.model_fields.items():
+            yield f"| `{key}` | {_aws_default(field)} | {_words(field)} |"
+
+
+def _aws_default(field: FieldInfo) -> str:
+    return "" if field.default in (None, [], {}) else f"`{toml_value(field.default)}`"
 
 
 def _flag(key: str) -> str:
@@ -106,6 +124,13 @@ def _sample_lines() -> Iterator[str]:
             yield ""
             yield from _wrapped(str(field.description))
             yield f"#{key} = {_toml(key, field)}"
+    yield from ("", "### A deployment on AWS: `headgate aws`", "", "#[aws]")
+    for heading, group in AWS_GROUPS.items():
+        yield from ("", f"## {heading}")
+        for key, field in group.model_fields.items():
+            yield ""
+            yield from _wrapped(str(field.description))
+            yield f"#{key} = {_aws_toml(key, field)}"
 
 
 def _wrapped(text: str, width: int = 96) -> Iterator[str]:
@@ -121,6 +146,10 @@ def _wrapped(text: str, width: int = 96) -> Iterator[str]:
 def _toml(key: str, field: FieldInfo) -> str:
     """The default as TOML, or an example where there is no default."""
     return EXAMPLES[key] if field.default is None else toml_value(field.default)
+
+
+def _aws_toml(key: str, field: FieldInfo) -> str:
+    return AWS_EXAMPLES[key] if field.default in (None, [], {}) else toml_value(field.default)
 
 
 # What to write where nothing is the default.
@@ -139,6 +168,19 @@ EXAMPLES = {
     "database_user_secret": '"mlflow-database-user"',
     "database_wake_seconds": "60",
     "database_ca": '"/etc/ssl/certs/rds.pem"',
+}
+AWS_EXAMPLES = {
+    "profile": '"team"',
+    "account": '"123456789012"',
+    "snapshot": '"mlflow-before-upgrade"',
+    "bucket": '"mlflow-123456789012-us-west-2"',
+    "server": '{ default_permission = "NO_PERMISSIONS" }',
+    "domain_name": '"mlflow.example.com"',
+    "certificate_arn": '"arn:aws:acm:us-west-2:123456789012:certificate/…"',
+    "hosted_zone_id": '"Z0123456789ABC"',
+    "iam_users": '["arn:aws:iam::123456789012:role/Team-*=carol"]',
+    "studio_domain_id": '"d-abc123"',
+    "alarm_email": '"team@example.com"',
 }
 
 

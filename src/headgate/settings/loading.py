@@ -23,6 +23,8 @@ from headgate.settings.model import Settings
 PREFIX = "HEADGATE_"
 CONFIG_VARIABLE = "HEADGATE_CONFIG"
 DEFAULT_FILE = Path("headgate.toml")
+# Of the same file, but of a deployment: see `aws_loading`.
+AWS_TABLE = "aws"
 
 # Read by Headgate itself but no setting: where the settings are, and what processes tell their
 # children.
@@ -50,10 +52,8 @@ def load_settings(
     the file that `--config` names. `warn` hears of variables that look like ours and are not.
     Raises `SettingsError` with all faults at once.
     """
-    file = _config_file(config)
-    found: dict[str, _Read] = {}
-    if file is not None:
-        found |= _from_file(file)
+    file, content = read_file(config)
+    found = {key: _Read(value, str(file)) for key, value in content.items() if key != AWS_TABLE}
     found |= _from_environment()
     found |= {
         key: _Read(value, flag_of(key)) for key, value in (flags or {}).items() if value is not None
@@ -67,9 +67,9 @@ def load_settings(
         settings = Settings(**{key: read.value for key, read in known.items()})
     except ValidationError as error:
         faults += _describe(error, known)
-        raise _gathered(faults) from None
+        raise gathered(faults) from None
     if faults:
-        raise _gathered(faults)
+        raise gathered(faults)
     return settings
 
 
@@ -111,15 +111,18 @@ def _named_in_environment() -> bool:
     return bool(os.environ.get(CONFIG_VARIABLE))
 
 
-def _from_file(file: Path) -> dict[str, _Read]:
+def read_file(config: Path | None) -> tuple[Path | None, dict[str, Any]]:
+    """The settings file that applies, and what it says; nothing where there is none."""
+    file = _config_file(config)
+    if file is None:
+        return None, {}
     try:
         with file.open("rb") as opened:
-            content = tomllib.load(opened)
+            return file, tomllib.load(opened)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} is not TOML: {error}.") from None
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
-    return {key: _Read(value, str(file)) for key, value in content.items()}
 
 
 def _from_environment() -> dict[str, _Read]:
@@ -132,15 +135,16 @@ def _unknown_variables() -> Iterable[str]:
     for name in sorted(os.environ):
         if not name.startswith(PREFIX) or name.startswith(_INTERNAL_PREFIX) or name in known:
             continue
-        yield f"{name} is no setting of Headgate and has no effect.{_did_you_mean(name, known)}"
+        yield f"{name} is no setting of Headgate and has no effect.{did_you_mean(name, known)}"
 
 
 def _unknown_key(key: str, read: _Read) -> str:
-    hint = _did_you_mean(key, Settings.model_fields)
+    hint = did_you_mean(key, Settings.model_fields)
     return f"{key}: no such setting (read from {read.source}).{hint}"
 
 
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint at the known name that was probably meant, or nothing."""
     close = difflib.get_close_matches(name.replace("-", "_"), known, n=1, cutoff=0.7)
     return f" Did you mean {close[0]}?" if close else ""
 
@@ -166,7 +170,8 @@ def _origin(read: _Read) -> str:
     return f"read from {read.source}"
 
 
-def _gathered(faults: list[str]) -> SettingsError:
+def gathered(faults: list[str]) -> SettingsError:
+    """One error of all faults."""
     if len(faults) == 1:
         return SettingsError(faults[0])
     lines = "\n".join(f"  {fault}" for fault in faults)
