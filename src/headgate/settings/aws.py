@@ -130,7 +130,7 @@ class DatabaseSettings(BaseModel):
 
     @field_validator("max_capacity")
     @classmethod
-    def _most_is_not_less(cls, most: float, info: ValidationInfo) -> float:
+    def _capacities_are_in_order(cls, most: float, info: ValidationInfo) -> float:
         least = info.data.get("min_capacity")
         if least is not None and most < least:
             raise ValueError(f"min_capacity is {least:g}, which is more")
@@ -195,7 +195,7 @@ class ServiceSettings(BaseModel):
 
     @field_validator("max_tasks")
     @classmethod
-    def _most_is_not_less(cls, most: int, info: ValidationInfo) -> int:
+    def _tasks_are_in_order(cls, most: int, info: ValidationInfo) -> int:
         least = info.data.get("min_tasks")
         if least is not None and most < least:
             raise ValueError(f"min_tasks is {least}, which is more")
