@@ -39,6 +39,11 @@ STUDIO_USER_PROFILE = "StudioUserProfileName"
 EXECUTION_ROLE_ARN = "ExecutionRoleArn"
 
 
+def bucket(account: str, region: str) -> str:
+    """The artifact bucket, under the name that the sample gave it."""
+    return f"mlflow-{account}-{region}"
+
+
 def repository(image: str) -> str:
     """The ECR repository of one of the task's images."""
     return f"headgate/{image}"

@@ -11,6 +11,7 @@ import sys
 from typing import NoReturn
 
 from headgate.cli import (
+    aws,
     containers,
     doctor,
     output,
@@ -29,6 +30,7 @@ for module in (up, shell, status, doctor, settings, containers):
     module.add_to(app)
 app.add_typer(users.app, name="users")
 app.add_typer(tokens.app, name="token")
+app.add_typer(aws.app, name="aws")
 
 
 def main() -> NoReturn:

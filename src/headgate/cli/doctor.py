@@ -12,9 +12,9 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,7 @@ from headgate.cli import output
 from headgate.cli.command import Command, takes_settings
 from headgate.cli.server_file import read_server_file
 from headgate.errors import HeadgateError
+from headgate.finding import Finding
 from headgate.settings import Settings
 from headgate.settings.database import sqlite_file
 
@@ -32,16 +33,6 @@ if TYPE_CHECKING:
 # MLflow's tables and a small artifact fit in what is warned of; nothing fits in what is wrong.
 _LITTLE_SPACE = 2_000_000_000
 _NO_SPACE = 100_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check saw. `mend` says what to do where it is not `ok`."""
-
-    about: str
-    state: Literal["ok", "warning", "wrong"]
-    text: str
-    mend: str | None = None
 
 
 def add_to(app: typer.Typer) -> None:
@@ -68,9 +59,8 @@ def doctor(
         output.data_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            output.data(f"{finding.state:<8} {finding.about:<10} {finding.text}")
-            if finding.mend:
-                output.data(f"{'':<19} -> {finding.mend}")
+            for line in output.finding_lines(finding):
+                output.data(line)
     if any(finding.state == "wrong" for finding in findings):
         raise typer.Exit(1)
 

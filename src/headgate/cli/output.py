@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from headgate.errors import HeadgateError
+from headgate.finding import Finding
 
 
 def data(text: str) -> None:
@@ -50,6 +51,13 @@ def show_error(error: HeadgateError) -> None:
     say(f"error: {error}")
     if error.hint:
         say(f"\n{error.hint}")
+
+
+def finding_lines(finding: Finding) -> Iterator[str]:
+    """What a check saw and, below it, how to mend it."""
+    yield f"{finding.state:<8} {finding.about:<10} {finding.text}"
+    if finding.mend:
+        yield f"{'':<19} -> {finding.mend}"
 
 
 def size(count: float) -> str:

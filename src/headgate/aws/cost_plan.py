@@ -1,0 +1,30 @@
+"""From the settings of a deployment to what `costs` reckons with."""
+
+from __future__ import annotations
+
+from headgate.aws.costs import Plan
+from headgate.settings.aws import AwsSettings
+
+# What the stacks make in any case; a test holds these numbers to the templates.
+SECRETS = 4
+ALARMS = 8
+DASHBOARDS = 1
+# Without a NAT gateway: ECR (two), CloudWatch Logs, Secrets Manager, STS.
+INTERFACE_ENDPOINTS = 5
+
+
+def cost_plan(settings: AwsSettings) -> Plan:
+    """What costs something by standing there."""
+    return Plan(
+        nat_gateways=1 if settings.nat == "gateway" else 0,
+        interface_endpoints=0 if settings.nat == "gateway" else INTERFACE_ENDPOINTS,
+        public_load_balancer=settings.edge == "alb",
+        architecture=settings.architecture,
+        tasks=settings.min_tasks,
+        vcpu=settings.cpu / 1024,
+        memory_gb=settings.memory / 1024,
+        least_acu=settings.min_capacity,
+        secrets=SECRETS,
+        alarms=ALARMS,
+        dashboards=DASHBOARDS,
+    )
