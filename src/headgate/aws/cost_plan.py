@@ -9,8 +9,8 @@ from headgate.settings.aws import AwsSettings
 SECRETS = 4
 ALARMS = 8
 DASHBOARDS = 1
-# Without a NAT gateway: ECR (two), CloudWatch Logs, Secrets Manager, STS.
-INTERFACE_ENDPOINTS = 5
+# Without a NAT gateway: ECR (two), CloudWatch Logs, Secrets Manager.
+INTERFACE_ENDPOINTS = 4
 
 
 def cost_plan(settings: AwsSettings) -> Plan:

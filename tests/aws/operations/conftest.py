@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from headgate.aws.session import Aws
-from tests.harness.moto import REGION, MotoServer
+from tests.harness.aws_account import REGION, AwsAccount
 
 
 @pytest.fixture(scope="session")
-def moto_server() -> Iterator[MotoServer]:
+def moto_server() -> Iterator[AwsAccount]:
     """One server for all tests."""
-    with MotoServer() as server:
+    with AwsAccount() as server:
         yield server
 
 
@@ -38,8 +38,8 @@ def nothing_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def moto(
-    moto_server: MotoServer, nothing_of_this_machine: Path, monkeypatch: pytest.MonkeyPatch
-) -> MotoServer:
+    moto_server: AwsAccount, nothing_of_this_machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> AwsAccount:
     """An AWS account in which nothing is, and an environment that points at it."""
     moto_server.reset()
     for name, value in moto_server.environment.items():
@@ -48,7 +48,7 @@ def moto(
 
 
 @pytest.fixture
-def aws(moto: MotoServer) -> Aws:
+def aws(moto: AwsAccount) -> Aws:
     """Our side of that account."""
     return Aws(REGION)
 

@@ -16,7 +16,7 @@ REGION = "us-west-2"
 ACCOUNT = "123456789012"
 
 
-class MotoServer:
+class AwsAccount:
     """A moto server; `environment` points boto3, and the `cdk` CLI, at it."""
 
     def __init__(self) -> None:

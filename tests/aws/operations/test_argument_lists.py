@@ -14,7 +14,7 @@ from headgate.aws.handover import Handover
 from headgate.aws.node import Node, find_node
 from headgate.aws.running import run as run_program
 from headgate.errors import HeadgateError
-from tests.aws.conftest import Programs
+from tests.aws.operations.conftest import Programs
 
 NODE = Node(Path("/opt/node/bin/node"), "24.1.0", ("/opt/node/bin/npm",))
 CDK = Cdk(("/opt/node/bin/node", "/cache/cdk"), VERSION, NODE)
