@@ -1,8 +1,9 @@
 """One secret key per installation, and what is derived from it.
 
-The key is 32 random bytes in a 0600 file. Whatever needs a secret of its own (sessions, the
-identity that the gateway signs for MLflow, Flask's forms) derives it under a label, so that
-one purpose's secret tells nothing about another's.
+The key is 32 random bytes in a 0600 file, or a secret in AWS that several servers share.
+Whatever needs a secret of its own (sessions, the identity that the gateway signs for MLflow,
+Flask's forms) derives it under a label, so that one purpose's secret tells nothing about
+another's. Start at `installation_key`.
 """
 
 from __future__ import annotations
@@ -10,16 +11,44 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Literal
 
 from headgate.errors import HeadgateError
+from headgate.secret_store import Secret
 
 Purpose = Literal["session", "identity", "flask"]
 
 KEY_FILE_VARIABLE = "HEADGATE_SECRET_KEY_FILE"
+KEY_SECRET_VARIABLE = "HEADGATE_SECRET_KEY_SECRET"  # noqa: S105 - a name
 _KEY_BYTES = 32
+_HEXADECIMAL = re.compile(rf"[0-9a-fA-F]{{{_KEY_BYTES * 2}}}")
+
+
+def installation_key(path: Path, secret: str | None = None) -> bytes:
+    """The key: from the secret of that name, else from the file at `path`, made if need be.
+
+    Raises `HeadgateError` for what is no key.
+    """
+    if secret is None:
+        return load_or_create_key(path)
+    return key_from_text(Secret(secret).value().text, secret)
+
+
+def key_from_text(text: str, name: str) -> bytes:
+    """The key that a secret's text is: its digits, or a digest of other text that is as hard to
+    guess. Raises `HeadgateError` for shorter text; `name` says which secret that is.
+    """
+    text = text.strip()
+    if _HEXADECIMAL.fullmatch(text):
+        return bytes.fromhex(text)
+    if len(text) < _KEY_BYTES:
+        raise HeadgateError(
+            f"The secret {name} is too short for a key: it needs {_KEY_BYTES} random characters."
+        )
+    return hashlib.sha256(b"headgate/key\0" + text.encode()).digest()
 
 
 def load_or_create_key(path: Path) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 
 from headgate.errors import SettingsError
 from headgate.settings import Settings, load_settings
-from headgate.settings.aws_names import parse_iam_user, principal_of, region_of
+from headgate.settings.aws_names import parse_iam_user, principal_of
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow-server-credentials-a1B2c3"
 ROLE = "arn:aws:iam::123456789012:role/Team-Data"
@@ -127,8 +127,3 @@ def test_what_is_no_callers_arn_is_nobody(caller: str) -> None:
 )
 def test_a_pattern_fits_its_own_account_kind_and_name_alone(other: str) -> None:
     assert not parse_iam_user(f"{ROLE}=carol").matches(other)
-
-
-def test_a_secrets_region_is_read_from_its_arn() -> None:
-    assert region_of(ARN) == "eu-central-1"
-    assert region_of("mlflow-server-credentials") is None

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
+from tests.harness.certificates import Certificate
 from tests.harness.waiting import eventually, free_port
 
 PASSWORD = "a+pass/word with@odd:characters"
@@ -46,7 +47,7 @@ class _Server:
 
     owner: str
 
-    def __init__(self) -> None:
+    def __init__(self, tls: Certificate | None = None) -> None:
         # Not in pytest's folder: that is 0700, and the owner must get through.
         self.folder = Path(tempfile.mkdtemp(prefix=f"headgate-{self.owner}-"))
         self.port = free_port()
@@ -58,6 +59,15 @@ class _Server:
             self._as_owner = ["setpriv", *ids, "--pdeathsig=TERM"]
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
+        self._tls = self._owned(tls) if tls is not None else None
+
+    def _owned(self, tls: Certificate) -> Certificate:
+        """Copies that the server's user may read, and nobody else."""
+        paths = [Path(shutil.copy(path, self.folder)) for path in (tls.certificate, tls.key)]
+        for path in paths if os.geteuid() == 0 else []:
+            shutil.chown(path, self.owner, self.owner)
+        paths[1].chmod(0o600)
+        return Certificate(paths[0], paths[1], tls.authority)
 
     def _run(self, command: Sequence[str | Path], *, answer: str = "") -> str:
         done = subprocess.run(
@@ -131,7 +141,13 @@ class PostgreSQL(_Server):
             ]
         )
         address = ["-h", "127.0.0.1", "-p", str(self.port), "-k", self.folder]
-        self._spawn([programs / "postgres", "-D", cluster, *address, "-c", "fsync=off"])
+        options = ["-c", "fsync=off"]
+        if self._tls is not None:
+            files = {"cert": self._tls.certificate, "key": self._tls.key}
+            options += ["-c", "ssl=on"]
+            options += [f"--ssl_{name}_file={path}" for name, path in files.items()]
+            (cluster / "pg_hba.conf").write_text("hostssl all all all scram-sha-256\n")
+        self._spawn([programs / "postgres", "-D", cluster, *address, *options])
         eventually(lambda: self._statement("SELECT 1"), seconds=30, why=self._log)
         return self
 
@@ -195,12 +211,15 @@ class MariaDB(_Server):
         ]
         # Nobody pulls this machine's plug: the hundreds of tables need not reach the disk.
         hasty = ["--innodb-flush-log-at-trx-commit=0", "--skip-innodb-doublewrite"]
+        if self._tls is not None:
+            hasty += [f"--ssl-cert={self._tls.certificate}", f"--ssl-key={self._tls.key}"]
+            hasty += ["--require-secure-transport=ON"]
         self._spawn([server, "--no-defaults", *folders, *address, *hasty])
         eventually(self._listens, seconds=60, why=self._log)
         account = "'headgate'@'127.0.0.1'"
         self._statements(
             f"CREATE USER {account} IDENTIFIED BY '{PASSWORD}'",
-            f"GRANT ALL ON *.* TO {account}",
+            f"GRANT ALL ON *.* TO {account} WITH GRANT OPTION",
         )
         return self
 

@@ -17,11 +17,25 @@ from headgate.settings import Settings
 from headgate.settings.database import DatabaseSettings
 from headgate.settings.limits import DoorSettings
 
-_STORES = frozenset(DatabaseSettings.model_fields) | {"data_dir", "admin_username"}
+_STORES = frozenset(DatabaseSettings.model_fields) | {
+    "data_dir",
+    "admin_username",
+    "admin_secret",
+}
 _OF_MLFLOW = (
-    _STORES | frozenset(DoorSettings.model_fields) | {"default_permission", "secret_key_file"}
+    _STORES
+    | frozenset(DoorSettings.model_fields)
+    | {"default_permission", "secret_key_file", "secret_key_secret", "edge"}
 )
 Yes = Annotated[bool, typer.Option("--yes", help="Migrate an existing store without asking.")]
+Maintenance = Annotated[
+    bool,
+    typer.Option(
+        "--maintenance",
+        help="No other server works with the stores: also migrate what servers of the version "
+        "before could not work with. Needed with the setting edge alone.",
+    ),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -107,33 +121,34 @@ def mlflow(
     os.execve(command.arguments[0], command.arguments, dict(command.environment))  # noqa: S606 - no shell
 
 
-@takes_settings(only=_STORES | {"secret_key_file"})
-def migrate_(settings: Settings, yes: Yes = False) -> None:
+@takes_settings(only=_STORES | {"secret_key_file", "secret_key_secret", "edge"})
+def migrate_(settings: Settings, yes: Yes = False, maintenance: Maintenance = False) -> None:
     """Bring the stores to the schema of the installed MLflow, and make the admin.
 
-    A copy of an SQLite file is made first. May be repeated at any time.
+    Makes the database's user too, where database_user_secret names one. A copy of an SQLite
+    file is made first. May be repeated at any time.
 
     \b
     Examples:
       headgate migrate
       headgate migrate --backend-store-uri postgresql://db/mlflow --yes
     """
-    if not _migrate(settings, yes=yes):
+    if not _migrate(settings, yes=yes, maintenance=maintenance):
         output.say("Everything is up to date; nothing was done.")
 
 
-def _migrate(settings: Settings, *, yes: bool) -> bool:
+def _migrate(settings: Settings, *, yes: bool, maintenance: bool = False) -> bool:
     """Migrate after a yes; whether there was anything to do."""
-    from headgate.keys import load_or_create_key
+    from headgate.keys import installation_key
     from headgate.upstream import migrate, plan
     from headgate.upstream.launch import private_folder
 
     private_folder(settings.folder())
-    load_or_create_key(settings.key_path())
+    installation_key(settings.key_path(), settings.secret_key_secret)
     to_do = plan(settings)
     if not allowed_to_migrate(to_do.question, yes=yes):
         raise HeadgateError("Nothing was migrated.")
-    migrate(settings, _tell, lambda question: True)
+    migrate(settings, _tell, lambda question: True, maintenance=maintenance)
     return to_do.needed
 
 

@@ -148,6 +148,7 @@ def _port(settings: Settings) -> Iterator[Finding]:
 
 
 def _databases(settings: Settings) -> Iterator[Finding]:
+    from headgate.database.access import Access
     from headgate.database.engine import connected, redact
     from headgate.database.revisions import CHAINS, inspect_chain
 
@@ -159,7 +160,7 @@ def _databases(settings: Settings) -> Iterator[Finding]:
             yield Finding(about, "ok", f"{file} will be made by the first start")
             continue
         try:
-            with connected(uri, as_found=True) as connection:
+            with connected(uri, as_found=True, access=Access.of(settings)) as connection:
                 schema = inspect_chain(connection, chain)
         except HeadgateError as error:
             yield Finding(about, "wrong", str(error), error.hint)

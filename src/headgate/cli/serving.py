@@ -16,7 +16,7 @@ from headgate.gateway.compose import compose
 from headgate.gateway.log_writer import write_to_standard_error
 from headgate.gateway.server import serve
 from headgate.gateway.upstream import Upstream
-from headgate.keys import load_or_create_key
+from headgate.keys import installation_key
 from headgate.observation import Draining, Event, Observe
 from headgate.settings import Settings
 
@@ -30,7 +30,7 @@ async def serve_gateway(
     stop: asyncio.Event,
 ) -> None:
     """Serve until a signal comes or `stop` is set; other commands find us meanwhile."""
-    key = load_or_create_key(settings.key_path())
+    key = installation_key(settings.key_path(), settings.secret_key_secret)
     with ExitStack() as stack:
 
         def listening(address: str) -> None:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import sqlalchemy
 from sqlalchemy import event
 
+from headgate.database.access import Access
 from headgate.database.failures import explained
 from headgate.database.uris import kind, normal_uri, redact
 from headgate.errors import DatabaseError, SettingsError
@@ -36,8 +37,10 @@ _MYSQL_TLS = {
 }
 
 
-def make_engine(uri: str, *, pool_size: int = 5, as_found: bool = False) -> sqlalchemy.Engine:
-    """An engine for `uri`, which may leave its driver out.
+def make_engine(
+    uri: str, *, pool_size: int = 5, as_found: bool = False, access: Access | None = None
+) -> sqlalchemy.Engine:
+    """An engine for `uri`, which may leave its driver out; `access` makes its connections.
 
     SQLite files are made if need be and put into WAL mode, unless `as_found`: then nothing of
     the file is set up. Raises `SettingsError` for a URI that cannot be used or a missing driver.
@@ -50,8 +53,9 @@ def make_engine(uri: str, *, pool_size: int = 5, as_found: bool = False) -> sqla
         target = _as_found(uri) if as_found else uri
     else:
         target = normal_uri(uri)
-        options |= {"pool_pre_ping": True, "pool_recycle": 1800, "pool_timeout": _CONNECT_SECONDS}
-        options["connect_args"] = _connect_arguments(database)
+        patience = access.connect_seconds if access else _CONNECT_SECONDS
+        options |= {"pool_pre_ping": True, "pool_recycle": 1800, "pool_timeout": patience}
+        options["connect_args"] = _connect_arguments(database, patience)
     try:
         engine = sqlalchemy.create_engine(target, **options)
     except (ImportError, sqlalchemy.exc.NoSuchModuleError):
@@ -61,13 +65,17 @@ def make_engine(uri: str, *, pool_size: int = 5, as_found: bool = False) -> sqla
         raise SettingsError(f"The database URI {redact(uri)} cannot be read.") from None
     if database == "sqlite" and not as_found:
         event.listen(engine, "connect", _set_up_sqlite)
+    if access is not None:
+        access.listen(engine)
     return engine
 
 
 @contextmanager
-def connected(uri: str, *, as_found: bool = False) -> Iterator[sqlalchemy.Connection]:
+def connected(
+    uri: str, *, as_found: bool = False, access: Access | None = None
+) -> Iterator[sqlalchemy.Connection]:
     """A single connection in a transaction, for a short look or change; failures explained."""
-    engine = make_engine(uri, pool_size=1, as_found=as_found)
+    engine = make_engine(uri, pool_size=1, as_found=as_found, access=access)
     try:
         with explained(uri), engine.begin() as connection:
             yield connection
@@ -98,11 +106,12 @@ def _as_found(uri: str) -> str:
     return f"sqlite:///file:{path}?mode=rw&uri=true"
 
 
-def _connect_arguments(database: str) -> dict[str, Any]:
-    arguments: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS}
+def _connect_arguments(database: str, patience: int) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"connect_timeout": patience}
     if database == "postgresql":
         return arguments | {"application_name": f"headgate-{os.getpid()}"}
-    arguments |= {"read_timeout": _ANSWER_SECONDS, "write_timeout": _ANSWER_SECONDS}
+    answer = max(_ANSWER_SECONDS, patience)
+    arguments |= {"read_timeout": answer, "write_timeout": answer}
     tls = {name: os.environ.get(variable) for name, variable in _MYSQL_TLS.items()}
     return arguments | {name: value for name, value in tls.items() if value}
 

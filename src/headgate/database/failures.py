@@ -105,6 +105,7 @@ _MYSQL = {
     2006: _UNREACHABLE,
     2013: _UNREACHABLE,
 }
+_MYSQL_WRONG_PASSWORD = (1045, 1698)
 _MYSQL_WORDS = (
     (r"Name or service not known|nodename nor servname|getaddrinfo failed", _UNKNOWN_HOST),
     (r"timed out", _SILENT),
@@ -129,6 +130,14 @@ def explain(fault: BaseException, uri: str) -> DatabaseError:
         text = text or type(original).__name__
         return DatabaseError(f"The database {redact(uri)} failed: {text}")
     return DatabaseError(f"The database {redact(uri)} {meaning.sentence}", hint=meaning.hint)
+
+
+def is_wrong_password(fault: BaseException, dialect: str) -> bool:
+    """Whether a driver's error says that this user and password do not go together."""
+    if dialect == "postgresql":
+        code = getattr(fault, "sqlstate", None)
+        return code == "28P01" or "password authentication failed" in str(fault)
+    return bool(fault.args) and fault.args[0] in _MYSQL_WRONG_PASSWORD
 
 
 def _meaning(fault: BaseException, database: str) -> _Meaning | None:

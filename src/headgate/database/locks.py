@@ -21,6 +21,7 @@ from typing import Protocol
 import sqlalchemy
 from sqlalchemy import text
 
+from headgate.database.access import Access
 from headgate.database.engine import check_folder, explained, make_engine
 from headgate.database.uris import kind, redact
 from headgate.errors import DatabaseError
@@ -49,6 +50,7 @@ def migration_lock(
     seconds: float,
     waiting: Callable[[str], None],
     cancelled: threading.Event | None = None,
+    access: Access | None = None,
 ) -> Iterator[None]:
     """Hold the migration lock of the database at `uri`.
 
@@ -57,7 +59,7 @@ def migration_lock(
     """
     cancelled = cancelled or threading.Event()
     path = sqlite_file(uri)
-    with _file_lock(path) if path is not None else _server_lock(uri) as lock:
+    with _file_lock(path) if path is not None else _server_lock(uri, access) as lock:
         deadline = time.monotonic() + seconds
         told = False
         while not lock.try_now():
@@ -114,8 +116,8 @@ class _FileLock:
 
 
 @contextmanager
-def _server_lock(uri: str) -> Iterator[_PostgreSQLLock | _MySQLLock]:
-    engine = make_engine(uri, pool_size=1)
+def _server_lock(uri: str, access: Access | None) -> Iterator[_PostgreSQLLock | _MySQLLock]:
+    engine = make_engine(uri, pool_size=1, access=access)
     try:
         with explained(uri):
             connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")

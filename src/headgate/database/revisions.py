@@ -42,10 +42,17 @@ _PARENTS = re.compile(r"^down_revision(?:\s*:[^=]+)?\s*=\s*(.+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The revisions of one chain that the installed MLflow knows."""
+    """The revisions of one chain that the installed MLflow knows: each one's file, and those
+    that it comes after."""
 
     head: str
-    known: frozenset[str]
+    files: Mapping[str, Path]
+    before: Mapping[str, frozenset[str]]
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Every revision."""
+        return frozenset(self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +87,41 @@ def history(chain: Chain) -> History:
 
 def read_history(folder: Path) -> History:
     """The revisions in a folder of Alembic version files; exactly one of them is the head."""
-    known, parents = set(), set()
-    for file in folder.glob("*.py"):
+    files: dict[str, Path] = {}
+    before: dict[str, frozenset[str]] = {}
+    for file in sorted(folder.glob("*.py")):
         text = file.read_text(encoding="utf-8")
         revision = _REVISION.search(text)
         if revision is None:
             continue
-        known.add(revision.group(1))
-        before = _PARENTS.search(text)
-        if before is not None:
-            parents.update(re.findall(r"['\"](\w+)['\"]", before.group(1)))
-    heads = known - parents
+        parents = _PARENTS.search(text)
+        named = re.findall(r"['\"](\w+)['\"]", parents.group(1)) if parents else []
+        files[revision.group(1)] = file
+        before[revision.group(1)] = frozenset(named)
+    heads = files.keys() - set().union(*before.values())
     if len(heads) != 1:
         raise HeadgateError(
             f"The installed MLflow has {len(heads)} head revisions in {folder}, not one.",
             hint="pip install --force-reinstall mlflow",
         )
-    return History(head=heads.pop(), known=frozenset(known))
+    return History(head=heads.pop(), files=files, before=before)
+
+
+def pending_files(chain: Chain, found: str | None) -> list[Path]:
+    """The version files of what a database at revision `found` still needs; None: all of them."""
+    versions = history(chain)
+    done = _with_all_before(versions, found) if found is not None else set()
+    return [file for revision, file in versions.files.items() if revision not in done]
+
+
+def _with_all_before(versions: History, revision: str) -> set[str]:
+    reached, waiting = set(), [revision]
+    while waiting:
+        one = waiting.pop()
+        if one not in reached:
+            reached.add(one)
+            waiting += versions.before.get(one, ())
+    return reached
 
 
 def read_revisions(connection: sqlalchemy.Connection, chain: Chain) -> list[str] | None:

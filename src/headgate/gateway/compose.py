@@ -15,6 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from headgate import keys
+from headgate.database.access import Access
 from headgate.database.engine import make_engine
 from headgate.database.users import UserStore
 from headgate.errors import forbidden
@@ -55,8 +56,9 @@ async def compose(
     metrics = Metrics()
     metrics.watch(upstream)
     observers = Observers(observe, metrics)
-    auth_engine = make_engine(settings.auth_uri())
-    status_engine = make_engine(settings.backend_uri(), pool_size=1)
+    access = Access.of(settings)
+    auth_engine = make_engine(settings.auth_uri(), access=access)
+    status_engine = make_engine(settings.backend_uri(), pool_size=1, access=access)
     identifier = Identifier(
         users=UserStore(auth_engine),
         key=keys.derive(key, "session"),

@@ -7,7 +7,10 @@ which locations in `guard`, and what MLflow's own checks leave open on traces in
 
 Beside MLflow's own, these environment variables are its settings:
 
-- `HEADGATE_SECRET_KEY_FILE`: file of the key that the gateway signs with (required).
+- `HEADGATE_SECRET_KEY_FILE` or `HEADGATE_SECRET_KEY_SECRET`: file of the key that the gateway
+  signs with, or secret in AWS that is the key (one is required).
+- `HEADGATE_DATABASE_SECRET`, `HEADGATE_DATABASE_CA`, `HEADGATE_DATABASE_WAKE_SECONDS`: the
+  database's password, certificates and patience, where the URI does not say (`database.access`).
 - `HEADGATE_AUTH_DATABASE_URI`: database of users and permissions (required).
 - `HEADGATE_DEFAULT_PERMISSION`: MLflow's `default_permission`; `READ` if unset.
 - `HEADGATE_ADMIN_USERNAME`: the admin that `migrate` made; `admin` if unset.
@@ -28,10 +31,12 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from headgate import keys
+from headgate.database.access import listen_everywhere
 from headgate.errors import HeadgateError
 from headgate.mlflow_app.doors import DoorMiddleware, mlflow_switches, shut_doors
 from headgate.mlflow_app.identity import IdentityMiddleware
 from headgate.mlflow_app.jobs import start_job_runner
+from headgate.secret_store import Secret
 from headgate.settings.limits import DoorSettings
 
 _FORCED: dict[str, str | None] = {
@@ -59,9 +64,10 @@ def create_app() -> ASGIApp:
         raise HeadgateError("Headgate's app of MLflow runs on uvicorn only.")
     if "mlflow.server" in sys.modules:
         raise HeadgateError("MLflow was imported before Headgate could set it up.")
-    key = keys.load_key(Path(_required(keys.KEY_FILE_VARIABLE)))
+    key = _key()
     doors = _door_settings()
     _set_environment({**_FORCED, **mlflow_switches(doors)})
+    listen_everywhere(os.environ)  # before MLflow makes its engines
     app = _mlflow_auth_app(keys.derive(key, "flask").hex())
     _guard_rows(locations=not doors.allow_outside_locations)
     if doors.allow_jobs:
@@ -69,6 +75,13 @@ def create_app() -> ASGIApp:
     return IdentityMiddleware(
         DoorMiddleware(app, shut=shut_doors(doors)), key=keys.derive(key, "identity")
     )
+
+
+def _key() -> bytes:
+    secret = os.environ.get(keys.KEY_SECRET_VARIABLE)
+    if secret:
+        return keys.key_from_text(Secret(secret).value().text, secret)
+    return keys.load_key(Path(_required(keys.KEY_FILE_VARIABLE)))
 
 
 def _door_settings() -> DoorSettings:

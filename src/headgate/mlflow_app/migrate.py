@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy
 
+from headgate.database.access import listen_everywhere
 from headgate.errors import DatabaseError, HeadgateError
 from headgate.mlflow_app.auth_tables import make_first_tables
 
@@ -59,6 +60,7 @@ def _migrate() -> None:
     backend_uri = _required("_MLFLOW_SERVER_FILE_STORE")
     auth_uri = _required("HEADGATE_AUTH_DATABASE_URI")
     artifact_root = os.environ.get("_MLFLOW_SERVER_ARTIFACT_ROOT") or "mlflow-artifacts:/"
+    listen_everywhere(os.environ)
     _step("loading MLflow")
     import mlflow.store.db.utils  # noqa: F401 - seconds, which the step before announces
 

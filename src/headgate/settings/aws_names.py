@@ -39,11 +39,6 @@ def check_secret(name: str) -> str:
 SecretName = Annotated[str, AfterValidator(check_secret)]
 
 
-def region_of(secret: str) -> str | None:
-    """The region that a secret's ARN names; None for a plain name."""
-    return secret.split(":")[3] if secret.startswith("arn:") else None
-
-
 @dataclass(frozen=True, slots=True)
 class IamUser:
     """Whom of IAM one setting lets in, and as which user of MLflow."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headgate.errors import HeadgateError
+from headgate.secret_store import Secret
 from headgate.settings import Settings
 
 _RANDOM_BYTES = 18
@@ -19,19 +20,33 @@ _RANDOM_BYTES = 18
 def admin_password_file(settings: Settings) -> Iterator[Path]:
     """The file of the first admin's password, while the process that makes the admin runs.
 
-    A password that the settings name is in a file for that time alone; a generated one stays
-    where `headgate credentials` finds it.
+    A password that the settings name, or the secret of theirs, is in a file for that time
+    alone; a generated one stays where `headgate credentials` finds it.
     """
-    if settings.admin_password is None:
+    password = _named_password(settings)
+    if password is None:
         yield generated_password(settings.admin_password_path())
         return
     descriptor, name = tempfile.mkstemp(prefix="admin-", dir=settings.run_dir())
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(settings.admin_password.get_secret_value())
+            file.write(password)
         yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def admin_name(settings: Settings) -> str:
+    """The first admin's name: the secret's, where there is one. Raises `HeadgateError`."""
+    if settings.admin_secret is None:
+        return settings.admin_username
+    return Secret(settings.admin_secret).credentials().username
+
+
+def _named_password(settings: Settings) -> str | None:
+    if settings.admin_secret is not None:
+        return Secret(settings.admin_secret).credentials().password
+    return settings.admin_password.get_secret_value() if settings.admin_password else None
 
 
 def generated_password(path: Path) -> Path:

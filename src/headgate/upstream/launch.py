@@ -17,10 +17,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from headgate.database.access import environment_of
 from headgate.database.uris import normal_uri
 from headgate.errors import HeadgateError
 from headgate.gateway.upstream import UpstreamAddress
-from headgate.keys import KEY_FILE_VARIABLE
+from headgate.keys import KEY_FILE_VARIABLE, KEY_SECRET_VARIABLE
 from headgate.settings import Settings
 from headgate.upstream.children import Command
 
@@ -111,19 +112,28 @@ def server(settings: Settings, address: UpstreamAddress | None = None) -> Comman
         "1",
     )
     # uvicorn looks for modules in the working folder, so it must be a private one.
-    return Command(arguments, settings.run_dir(), environment(settings))
+    access = environment_of(settings, migrating=False)
+    return Command(arguments, settings.run_dir(), environment(settings) | access)
 
 
 def migration(
-    settings: Settings, *, backend_uri: str, auth_uri: str, admin_password_file: Path
+    settings: Settings,
+    *,
+    backend_uri: str,
+    auth_uri: str,
+    admin_username: str,
+    admin_password_file: Path,
 ) -> Command:
     """The process that migrates the databases at these URIs and makes the first admin."""
     stores = _stores(backend_uri, auth_uri)
-    ours = {"HEADGATE_ADMIN_PASSWORD_FILE": str(admin_password_file)}
+    ours = {
+        "HEADGATE_ADMIN_USERNAME": admin_username,
+        "HEADGATE_ADMIN_PASSWORD_FILE": str(admin_password_file),
+    }
     return Command(
         (*_python(), "headgate.mlflow_app.migrate"),
         settings.run_dir(),
-        environment(settings) | stores | ours,
+        environment(settings) | stores | ours | environment_of(settings, migrating=True),
     )
 
 
@@ -145,7 +155,7 @@ def environment(settings: Settings, outer: Mapping[str, str] | None = None) -> d
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": _flag(settings.allow_jobs),
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
-            KEY_FILE_VARIABLE: str(settings.key_path()),
+            **_key(settings),
             "HEADGATE_ADMIN_USERNAME": settings.admin_username,
             "HEADGATE_DEFAULT_PERMISSION": settings.default_permission,
             "PYTHONUNBUFFERED": "1",
@@ -223,6 +233,12 @@ def _stores(backend_uri: str, auth_uri: str) -> dict[str, str]:
         "_MLFLOW_SERVER_REGISTRY_STORE": backend,
         "HEADGATE_AUTH_DATABASE_URI": normal_uri(auth_uri),
     }
+
+
+def _key(settings: Settings) -> dict[str, str]:
+    if settings.secret_key_secret is not None:
+        return {KEY_SECRET_VARIABLE: settings.secret_key_secret}
+    return {KEY_FILE_VARIABLE: str(settings.key_path())}
 
 
 def _flag(value: bool) -> str:

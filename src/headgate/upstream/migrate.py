@@ -19,9 +19,12 @@ from dataclasses import dataclass
 
 import sqlalchemy
 
+from headgate.database.access import Access
+from headgate.database.application_user import make_application_user
 from headgate.database.engine import connected, explained, make_engine
 from headgate.database.locks import migration_lock
 from headgate.database.revisions import CHAINS, Chain, Schema, empty_schema, inspect_chain
+from headgate.database.rollout import check_rollout
 from headgate.database.uris import kind, redact
 from headgate.database.users import create_tables
 from headgate.errors import DatabaseError, HeadgateError
@@ -29,7 +32,7 @@ from headgate.observation import MigrationFinished, MigrationStarted, MigrationS
 from headgate.settings import Settings
 from headgate.settings.database import sqlite_file
 from headgate.upstream import launch
-from headgate.upstream.admin import admin_password_file
+from headgate.upstream.admin import admin_name, admin_password_file
 from headgate.upstream.children import Command, how_it_ended, start_blocking
 from headgate.upstream.staging import Stage, keep_copy
 
@@ -95,11 +98,13 @@ def plan(settings: Settings) -> Plan:
 
     Raises `DatabaseError` for a database that cannot be read or that must not be migrated.
     """
+    access = Access.of(settings, migrating=True)
     mlflow, auth = (
-        _look(uri, chain)
+        _look(uri, chain, access)
         for uri, chain in zip((settings.backend_uri(), settings.auth_uri()), CHAINS, strict=True)
     )
-    has_admin = auth.standing == "head" and _has_user(settings.auth_uri(), settings.admin_username)
+    admin = admin_name(settings)
+    has_admin = auth.standing == "head" and _has_user(settings.auth_uri(), admin, access)
     return Plan((mlflow, auth), (settings.backend_uri(), settings.auth_uri()), not has_admin)
 
 
@@ -110,28 +115,36 @@ def migrate(
     *,
     cancelled: threading.Event | None = None,
     lock_seconds: float = LOCK_SECONDS,
+    maintenance: bool = False,
 ) -> None:
-    """Bring both chains to head and make sure of the admin and of our own tables.
+    """Bring both chains to head and make sure of the admin, of our own tables, and of the user
+    as whom everything else signs in to the database, if the settings name one.
 
     `confirm` is asked `Plan.question` before an existing store is changed. `cancelled`, set by
-    another thread, ends the work. Raises `HeadgateError` whenever it did not get there.
+    another thread, ends the work. `maintenance` says that no other server runs meanwhile.
+    Raises `HeadgateError` whenever it did not get there.
     """
     cancelled = cancelled or threading.Event()
     launch.private_folder(settings.folder())
     launch.private_folder(settings.run_dir())
-    with _locks(settings, observe, lock_seconds, cancelled):
+    access = Access.of(settings, migrating=True)
+    with _locks(settings, access, observe, lock_seconds, cancelled):
         to_do = plan(settings)
         if to_do.needed:
+            check_rollout(to_do.schemas, settings.edge, maintenance=maintenance)
             _ask(to_do, confirm)
             _carry_out(to_do, settings, observe, cancelled)
-        _make_own_tables(settings.auth_uri())
+        _make_own_tables(settings.auth_uri(), access)
+        if settings.database_secret and settings.database_user_secret:
+            observe(MigrationStep("looking after the user of the database"))
+            make_application_user(settings, access)
 
 
-def _look(uri: str, chain: Chain) -> Schema:
+def _look(uri: str, chain: Chain, access: Access) -> Schema:
     path = sqlite_file(uri)
     if path is not None and not (path.exists() and path.stat().st_size):
         return empty_schema(chain)
-    with connected(uri, as_found=True) as connection:
+    with connected(uri, as_found=True, access=access) as connection:
         schema = inspect_chain(connection, chain)
     if schema.standing == "unknown":
         raise DatabaseError(
@@ -141,15 +154,15 @@ def _look(uri: str, chain: Chain) -> Schema:
     return schema
 
 
-def _has_user(uri: str, username: str) -> bool:
+def _has_user(uri: str, username: str, access: Access) -> bool:
     users = sqlalchemy.table("users", sqlalchemy.column("username"))
     statement = sqlalchemy.select(users.c.username).where(users.c.username == username)
-    with connected(uri, as_found=True) as connection:
+    with connected(uri, as_found=True, access=access) as connection:
         return connection.execute(statement).first() is not None
 
 
-def _make_own_tables(uri: str) -> None:
-    engine = make_engine(uri, pool_size=1)
+def _make_own_tables(uri: str, access: Access) -> None:
+    engine = make_engine(uri, pool_size=1, access=access)
     try:
         with explained(uri):
             create_tables(engine)
@@ -159,7 +172,11 @@ def _make_own_tables(uri: str) -> None:
 
 @contextmanager
 def _locks(
-    settings: Settings, observe: Observe, seconds: float, cancelled: threading.Event
+    settings: Settings,
+    access: Access,
+    observe: Observe,
+    seconds: float,
+    cancelled: threading.Event,
 ) -> Iterator[None]:
     def waiting(text: str) -> None:
         observe(MigrationStep(text))
@@ -167,7 +184,9 @@ def _locks(
     with ExitStack() as stack:
         # In one order everywhere, so that two servers cannot each wait for the other.
         for uri in sorted({settings.backend_uri(), settings.auth_uri()}):
-            lock = migration_lock(uri, seconds=seconds, waiting=waiting, cancelled=cancelled)
+            lock = migration_lock(
+                uri, seconds=seconds, waiting=waiting, cancelled=cancelled, access=access
+            )
             stack.enter_context(lock)
         yield
 
@@ -203,7 +222,11 @@ def _carry_out(
         backend, auth = (stages[uri].uri if uri in stages else uri for uri in to_do.uris)
         password = stack.enter_context(admin_password_file(settings))
         command = launch.migration(
-            settings, backend_uri=backend, auth_uri=auth, admin_password_file=password
+            settings,
+            backend_uri=backend,
+            auth_uri=auth,
+            admin_username=admin_name(settings),
+            admin_password_file=password,
         )
         _run(command, to_do, observe, cancelled)
         for stage in stages.values():

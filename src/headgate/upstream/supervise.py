@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from headgate.database.uris import without_secrets
 from headgate.errors import HeadgateError, UpstreamError
 from headgate.gateway.upstream import Phase, UpstreamAddress, UpstreamState
-from headgate.keys import load_or_create_key
+from headgate.keys import installation_key
 from headgate.observation import (
     Event,
     Observe,
@@ -160,7 +160,7 @@ class Supervisor:
         def work() -> None:
             launch.private_folder(self._settings.folder())
             launch.private_folder(self._settings.run_dir())
-            load_or_create_key(self._settings.key_path())
+            installation_key(self._settings.key_path(), self._settings.secret_key_secret)
             self._prepare(self._settings, observe, self._confirm, self._cancel_migration)
 
         try:

@@ -52,6 +52,7 @@ def test_no_secret_is_an_argument_or_shows_in_a_repr(settings: Settings, tmp_pat
             settings,
             backend_uri=settings.backend_uri(),
             auth_uri=settings.auth_uri(),
+            admin_username="admin",
             admin_password_file=tmp_path / "password",
         ),
     ]
