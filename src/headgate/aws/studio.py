@@ -221,7 +221,7 @@ def _unless_gone(call: Callable[..., Any], **arguments: Any) -> None:
 
 
 def _gone(error: Exception) -> bool:
-    code = error_code(error)
-    # What moto and older parts of SageMaker say for the same.
-    not_found = code == "ValidationException" and "not found" in str(error).lower()
-    return code in ("ResourceNotFound", "ResourceNotFoundException") or not_found
+    code, words = error_code(error), str(error).lower()
+    # Older parts of SageMaker say the same as a fault of validation.
+    missing = code == "ValidationException" and ("not found" in words or "not find" in words)
+    return missing or code in ("ResourceNotFound", "ResourceNotFoundException")

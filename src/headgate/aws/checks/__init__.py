@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from headgate.aws.checks import account, machine
 from headgate.aws.checks.account import BOOTSTRAP
-from headgate.aws.checks.studio_domain import DOMAIN, studio_domain
+from headgate.aws.checks.domain_choice import DOMAIN, studio_domain
 from headgate.aws.checks.surroundings import Check, Surroundings
 from headgate.aws.session import AwsError, explained
 from headgate.finding import Finding
@@ -31,9 +31,11 @@ MACHINE_CHECKS: tuple[Check, ...] = (machine.node, machine.image_builder, machin
 def check(around: Surroundings) -> Iterator[Finding]:
     """Every check, each as soon as it is done; without an identity, only those of the machine."""
     identified = True
-    for finding in account.identity(around):
-        identified = identified and finding.state != "wrong"
-        yield finding
+    for first in (account.known_region, account.identity):
+        if identified:
+            for finding in _guarded(first, around):
+                identified = finding.state != "wrong"
+                yield finding
     if identified:
         for account_check in ACCOUNT_CHECKS:
             yield from _guarded(account_check, around)

@@ -9,7 +9,7 @@ from headgate.aws import names
 from headgate.aws.buckets import bucket_exists
 from headgate.aws.cdk import VERSION
 from headgate.aws.checks.surroundings import Surroundings
-from headgate.aws.session import Aws, AwsError, error_code, explained
+from headgate.aws.session import Aws, error_code
 from headgate.finding import Finding
 
 # The version of its bootstrap stack that the `cdk` command line asks for.
@@ -23,12 +23,7 @@ _ADDRESS_QUOTA = ("ec2", "L-0263D0A3", 5)
 
 def identity(around: Surroundings) -> Iterator[Finding]:
     """Who these credentials are, and of which account."""
-    try:
-        with explained(around.aws):
-            caller = around.aws.client("sts").get_caller_identity()
-    except AwsError as error:
-        yield Finding("identity", "wrong", str(error), error.hint)
-        return
+    caller = around.aws.client("sts").get_caller_identity()
     around.found_account = caller["Account"]
     if around.settings.account not in (None, caller["Account"]):
         yield Finding(
@@ -42,26 +37,28 @@ def identity(around: Surroundings) -> Iterator[Finding]:
     yield Finding("identity", "ok", f"{caller['Arn']} in account {caller['Account']}")
 
 
+def known_region(around: Surroundings) -> Iterator[Finding]:
+    """Whether there is such a region at all; nothing else can be asked where there is none."""
+    region, session = around.aws.region, around.aws.session
+    known = {
+        name
+        for partition in session.get_available_partitions()
+        for name in session.get_available_regions("ec2", partition_name=partition)
+    }
+    if region not in known:
+        mend = "export AWS_REGION=us-west-2, or set region under [aws] in headgate.toml"
+        text = f"boto3 knows no region {region!r} (a new one? pip install --upgrade boto3)"
+        yield Finding("region", "wrong", text, mend)
+
+
 def region(around: Surroundings) -> Iterator[Finding]:
-    """Whether the region exists and is enabled."""
+    """Whether the region is enabled in the account."""
     region = around.aws.region
-    ec2 = around.aws.client("ec2")
-    found = ec2.describe_regions(AllRegions=True)["Regions"]
-    status = {item["RegionName"]: item.get("OptInStatus", "opt-in-not-required") for item in found}
-    if region not in status:
-        yield Finding(
-            "region",
-            "wrong",
-            f"AWS has no region {region!r}",
-            "export AWS_REGION=us-west-2, or set region under [aws] in headgate.toml",
-        )
-    elif status[region] == "not-opted-in":
-        yield Finding(
-            "region",
-            "wrong",
-            f"{region} is not enabled in this account",
-            f"aws account enable-region --region-name {region}",
-        )
+    found = around.aws.client("ec2").describe_regions(AllRegions=True)["Regions"]
+    status = {item["RegionName"]: item.get("OptInStatus") for item in found}
+    if status.get(region) == "not-opted-in":
+        mend = f"aws account enable-region --region-name {region}"
+        yield Finding("region", "wrong", f"{region} is not enabled in this account", mend)
     else:
         yield from _usual_region(around.aws)
 
