@@ -27,6 +27,7 @@ from headgate.aws.registry import ensure_repository, pushed_digest, signed_in
 from headgate.aws.running import OnLine, run
 from headgate.aws.session import Aws, AwsError
 
+FOLDER = Path(headgate.__file__).parent / "aws" / "images"
 SERVING = "serving"
 PLATFORMS = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
 # What the containers need beyond Headgate's own dependencies: of the extra `aws`, which is what
@@ -136,7 +137,7 @@ def _build(image: Image, builder: Builder, folder: Path, on_line: OnLine) -> str
 @contextmanager
 def staged(image: Image) -> Iterator[Path]:
     """A temporary folder with everything that the build of an image copies from."""
-    source = Path(headgate.__file__).parent / "aws" / "images" / image.name
+    source = FOLDER / image.name
     if not (source / "Containerfile").exists():
         raise AwsError(f"This Headgate has no image {image.name!r}: {source} is missing.")
     with tempfile.TemporaryDirectory(prefix=f"headgate-{image.name}-") as temporary:
