@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-WayIn = Literal["basic", "session", "token"]
+WayIn = Literal["basic", "session", "token", "iam"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,21 @@ class SignedIn:
 @dataclass(frozen=True, slots=True)
 class UsersUnreadable:
     """The database of users does not answer, so nobody new can come in. Told once a minute."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRotated:
+    """A user's password was changed to what its secret says; the old one is good a while longer."""
+
+    username: str
+    grace_minutes: float
+
+
+@dataclass(frozen=True, slots=True)
+class SecretUnreadable:
+    """A secret that a sign-in is compared with cannot be had; what the database knows goes on."""
 
     reason: str
 
@@ -136,6 +151,8 @@ Event = (
     | SignInRefused
     | SignedIn
     | UsersUnreadable
+    | PasswordRotated
+    | SecretUnreadable
     | MigrationStarted
     | MigrationStep
     | MigrationFinished

@@ -1,19 +1,22 @@
 """Users, API tokens and ended sessions, as the database has them.
 
-`users` is MLflow's own table (`mlflow/server/auth/db/models.py`), which we only read.
-`headgate_tokens` and `headgate_signed_out` are ours; they lie beside it, so that every gateway
-of a team sees the same. Everything here blocks: the gateway calls it from threads, through
+`users` is MLflow's own table (`mlflow/server/auth/db/models.py`), which we only read, but for
+the password of an admin that a secret gives (`replace_password`). `headgate_tokens`,
+`headgate_signed_out` and `headgate_former_passwords` are ours; they lie beside it, so that every
+gateway of a team sees the same. Everything here blocks: the gateway calls it from threads, through
 `gateway.identity.directory`. Start at `UserStore`.
 
-A token dies with its user, and must not come back with another of the same name. PostgreSQL
-and MySQL never give an id out twice; SQLite does, so there a trigger removes the tokens of a
-removed user in the same transaction.
+A token dies with its user, and must not come back with another of the same name; nor must a
+former password. PostgreSQL and MySQL never give an id out twice; SQLite does, so there triggers
+remove what belongs to a removed user in the same transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,6 +28,7 @@ MAX_TOKENS_PER_USER = 100
 _REVOKED_ARE_KEPT_MS = 30 * 24 * 3600 * 1000
 _CREATE_ATTEMPTS = 5
 _HASHES_TO_LOOK_AT = 200
+_FORMER_AT_ONCE = 3
 
 _metadata = sa.MetaData()
 
@@ -55,11 +59,16 @@ _signed_out = sa.Table(
     sa.Column("session_id", sa.String(64), primary_key=True),
     sa.Column("until", sa.BigInteger, nullable=False, index=True),
 )
-_TOKENS_GO_WITH_THEIR_USER = (
-    "CREATE TRIGGER IF NOT EXISTS headgate_tokens_go_with_their_user AFTER DELETE ON users "
-    "BEGIN DELETE FROM headgate_tokens WHERE user_id = OLD.id; END"
+_former_passwords = sa.Table(
+    "headgate_former_passwords",
+    _metadata,
+    sa.Column("id", sa.String(64), primary_key=True),  # the hash's digest: each is kept once
+    sa.Column("user_id", sa.Integer, nullable=False, index=True),
+    sa.Column("password_hash", sa.String(255), nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),
 )
-_TABLES = (_tokens, _signed_out)
+_TABLES = (_tokens, _signed_out, _former_passwords)
+_GO_WITH_THEIR_USER = (_tokens, _former_passwords)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,13 @@ class User:
     username: str
     password_hash: str | None = field(repr=False)
     is_admin: bool
+    former_hashes: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """Of every password that is good now: the user's own, then those in their grace time."""
+        own = () if self.password_hash is None else (self.password_hash,)
+        return own + self.former_hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +128,9 @@ def create_tables(engine: sa.Engine) -> None:
             # Somebody made them between our look and our statement; on PostgreSQL even
             # IF NOT EXISTS fails then. The next look finds them.
             if attempt == _CREATE_ATTEMPTS:
+                names = " and ".join(table.name for table in _TABLES)
                 raise DatabaseError(
-                    "The tables headgate_tokens and headgate_signed_out cannot be made: "
-                    f"{type(error).__name__}.",
+                    f"The tables {names} cannot be made: {type(error).__name__}.",
                     hint="The database user needs the right to create tables.",
                 ) from error
         else:
@@ -127,15 +143,34 @@ def _create(connection: sa.Connection) -> None:
     if missing:
         _metadata.create_all(connection, tables=missing, checkfirst=False)
     if connection.dialect.name == "sqlite" and "users" in present:
-        connection.execute(sa.text(_TOKENS_GO_WITH_THEIR_USER))
+        for table in _GO_WITH_THEIR_USER:
+            connection.execute(sa.text(_trigger(table.name)))
+
+
+def _trigger(table: str) -> str:
+    return (
+        f"CREATE TRIGGER IF NOT EXISTS {table}_go_with_their_user AFTER DELETE ON users "
+        f"BEGIN DELETE FROM {table} WHERE user_id = OLD.id; END"
+    )
 
 
 class UserStore:
     """Reads users, keeps tokens and ended sessions. Blocks; methods may be called at once from
-    several threads, and raise SQLAlchemy's errors."""
+    several threads, and raise SQLAlchemy's errors.
 
-    def __init__(self, engine: sa.Engine) -> None:
+    With `rotating`, admins have their former passwords too, as long as these are good.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        *,
+        rotating: bool = False,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._engine = engine
+        self._rotating = rotating
+        self._now = now
 
     def explain(self, fault: sa.exc.SQLAlchemyError) -> str:
         """One of these errors in words for the person who runs the server, without secrets."""
@@ -146,9 +181,49 @@ class UserStore:
         query = _select_user().where(_users.c.username == username)
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
-        # MySQL finds `Admin` when asked for `admin`. One user, one spelling: what is counted,
-        # cached and signed for MLflow is the name that the user has.
-        return next((_user(row) for row in rows if row.username == username), None)
+            # MySQL finds `Admin` when asked for `admin`. One user, one spelling: what is counted,
+            # cached and signed for MLflow is the name that the user has.
+            user = next((_user(row) for row in rows if row.username == username), None)
+            if user is None or not (self._rotating and user.is_admin):
+                return user
+            return replace(user, former_hashes=self._former_hashes(connection, user))
+
+    def _former_hashes(self, connection: sa.Connection, user: User) -> tuple[str, ...]:
+        good = sa.and_(
+            _former_passwords.c.user_id == user.id,
+            _former_passwords.c.until > int(self._now() * 1000),
+            _former_passwords.c.password_hash != user.password_hash,
+        )
+        query = sa.select(_former_passwords.c.password_hash).where(good)
+        newest_first = query.order_by(_former_passwords.c.until.desc()).limit(_FORMER_AT_ONCE)
+        return tuple(connection.execute(newest_first).scalars())
+
+    def replace_password(self, user: User, password_hash: str, *, until: int) -> bool:
+        """Give a user another stored hash, unless somebody did so since `user` was read; the
+        old one stays good until `until` (ms). Whether it was us.
+        """
+        change = (
+            sa.update(_users)
+            .where(_users.c.id == user.id, _users.c.password_hash == user.password_hash)
+            .values(password_hash=password_hash)
+        )
+        now = int(self._now() * 1000)
+        with self._engine.begin() as connection:
+            if connection.execute(change).rowcount != 1:
+                return False
+            key = hashlib.sha256((user.password_hash or "").encode()).hexdigest()
+            stale = sa.or_(_former_passwords.c.until <= now, _former_passwords.c.id == key)
+            connection.execute(_former_passwords.delete().where(stale))
+            if user.password_hash is not None and until > now:
+                connection.execute(
+                    _former_passwords.insert().values(
+                        id=key,
+                        user_id=user.id,
+                        password_hash=user.password_hash,
+                        until=until,
+                    )
+                )
+        return True
 
     def hash_methods(self) -> Sequence[str]:
         """How passwords are hashed here, one method (such as `scrypt:32768:8:1`) per user."""

@@ -27,7 +27,9 @@ from headgate.observation import (
     MigrationFinished,
     MigrationStarted,
     MigrationStep,
+    PasswordRotated,
     RequestFinished,
+    SecretUnreadable,
     ServerListening,
     SignedIn,
     SignInRefused,
@@ -99,6 +101,15 @@ def describe(event: Event) -> tuple[str, str, str]:
             )
         case UsersUnreadable():
             return "warning", "sign-in", f"users cannot be read: {_one_line(event.reason)}"
+        case PasswordRotated():
+            return (
+                "info",
+                "sign-in",
+                f"{word(event.username)} has a new password; the old one is good for "
+                f"{event.grace_minutes:g} minutes",
+            )
+        case SecretUnreadable():
+            return "warning", "sign-in", _one_line(event.reason)
         case MigrationStarted():
             found = event.found or "empty"
             return (

@@ -34,6 +34,7 @@ from headgate.gateway.static_ui import StaticUI, find_ui_folder
 from headgate.gateway.status import Status
 from headgate.gateway.upstream import Upstream
 from headgate.observation import Observe, Observers
+from headgate.secret_store import Secret
 from headgate.settings import Settings
 
 
@@ -60,10 +61,11 @@ async def compose(
     auth_engine = make_engine(settings.auth_uri(), access=access)
     status_engine = make_engine(settings.backend_uri(), pool_size=1, access=access)
     identifier = Identifier(
-        users=UserStore(auth_engine),
+        users=UserStore(auth_engine, rotating=settings.admin_secret is not None),
         key=keys.derive(key, "session"),
         settings=settings,
         observe=observers,
+        admin_secret=Secret(settings.admin_secret) if settings.admin_secret else None,
     )
     status = Status(
         upstream=upstream,
@@ -73,7 +75,11 @@ async def compose(
     )
     proxy = Proxy(upstream, identity_key=keys.derive(key, "identity"), limits=settings)
     gateway = Gateway(
-        heads=HeadReader(settings.trusted_proxies),
+        heads=HeadReader(
+            settings.trusted_proxies,
+            iam_header=settings.iam_header,
+            iam_networks=settings.iam_networks(),
+        ),
         hosts=HostPolicy(settings.allowed_hosts, settings.allowed_origins),
         security=SecurityHeaders.of(settings),
         identifier=identifier,

@@ -23,10 +23,22 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class HeadReader:
-    """Makes a `Request` of a scope; believes forwarding headers of `trusted_proxies` alone."""
+    """Makes a `Request` of a scope; believes forwarding headers of `trusted_proxies` alone.
 
-    def __init__(self, trusted_proxies: Sequence[str]) -> None:
+    `iam_header` names AWS's principal where the request comes from `iam_networks`, and is
+    dropped in any case. Without networks it is a header like any other.
+    """
+
+    def __init__(
+        self,
+        trusted_proxies: Sequence[str],
+        *,
+        iam_header: str = "",
+        iam_networks: Sequence[str] = (),
+    ) -> None:
         self._trusted = [_network(text) for text in trusted_proxies]
+        self._iam_header = iam_header.encode()
+        self._iam_trusted = [_network(text) for text in iam_networks]
 
     def read(self, scope: Scope, receive: Receive, send: Send) -> Request:
         """The request, with an id of its own."""
@@ -43,9 +55,25 @@ class HeadReader:
             client=peer,
             secure=scope["scheme"] == "https",
         )
-        if self._trusted and self._is_trusted(peer):
+        if self._trusted and _is_within(peer, self._trusted):
             self._believe_proxy(request)
+        if self._iam_trusted:
+            self.take_iam_caller(request, peer)
         return request
+
+    def take_iam_caller(self, request: Request, peer: str) -> None:
+        """Move the principal's header out of the headers, whoever sent it and however spelt; it
+        counts if `peer`, who has the connection, is trusted with it."""
+        said = [value for name, value in request.headers if name == self._iam_header]
+        request.headers = [
+            (name, value)
+            for name, value in request.headers
+            if name.replace(b"_", b"-") != self._iam_header
+        ]
+        trusted = peer != "unix" and _is_within(peer, self._iam_trusted)
+        if trusted and said and said != [b""]:
+            # Two of them cannot both be API Gateway's, which overwrites; nobody is called that.
+            request.iam_caller = b",".join(said).decode("latin-1")
 
     def _believe_proxy(self, request: Request) -> None:
         """Take address and scheme from the nearest proxy that we do not know ourselves.
@@ -57,18 +85,11 @@ class HeadReader:
         hops = [hop.strip().decode("latin-1") for hop in line.split(b",") if hop.strip()]
         for hop in reversed(hops):
             request.client = hop
-            if not self._is_trusted(hop):
+            if not _is_within(hop, self._trusted):
                 break
         proto = request.header(b"x-forwarded-proto")
         if proto is not None:
             request.secure = proto.strip().lower() == b"https"
-
-    def _is_trusted(self, text: str) -> bool:
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            return text == "unix"
-        return any(address in network for network in self._trusted)
 
 
 def check_head(request: Request) -> None:
@@ -86,6 +107,14 @@ def check_head(request: Request) -> None:
             seen.add(name)
     if not request.raw_path.startswith(b"/"):
         raise bad_request("The request target has to be a path that starts with '/'.", close=True)
+
+
+def _is_within(text: str, networks: Sequence[Network]) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text == "unix"
+    return any(address in network for network in networks)
 
 
 def _network(text: str) -> Network:

@@ -26,8 +26,8 @@ class Request:
     """One request. `raw_path` is as the client sent it: undecoded, without the query.
 
     `headers` are lower-case names and values as bytes, in order. `client` is the address that
-    limits and logs use, behind trusted proxies the one they report. `principal` is set once the
-    caller is known.
+    limits and logs use, behind trusted proxies the one they report. `iam_caller` is whom API
+    Gateway named, where that may be believed. `principal` is set once the caller is known.
     """
 
     scope: Scope = field(repr=False)  # it has the headers too
@@ -42,6 +42,7 @@ class Request:
     secure: bool
     principal: Principal | None = None
     route: str = "unknown"
+    iam_caller: str | None = field(default=None, repr=False)
     set_cookies: list[bytes] = field(default_factory=list, repr=False)
 
     def header(self, name: bytes) -> bytes | None:

@@ -64,7 +64,7 @@ class AuthSettings(BaseModel):
         [],
         description="Who of AWS IAM is which user of MLflow, the first that fits: "
         "arn:aws:iam::123456789012:role/Team-*=carol. `*` and `?` are wildcards; a session of a "
-        "role counts as the role. Empty: nobody comes in by IAM.",
+        "role counts as the role. With the edge http-api only. Empty: nobody comes in by IAM.",
     )
     iam_header: str = Field(
         "x-iam-principal-arn",

@@ -120,7 +120,10 @@ class Settings(
 
     def iam_networks(self) -> list[str]:
         """From where the header that names an IAM principal is believed; empty: from nowhere."""
-        return (self.iam_peers or self.trusted_proxies) if self.iam_users else []
+        # No other edge keeps clients from sending that header themselves.
+        if not self.iam_users or self.edge != "http-api":
+            return []
+        return self.iam_peers or self.trusted_proxies
 
     def cautions(self) -> list[str]:
         """What is allowed but deserves a warning at start."""
@@ -128,7 +131,10 @@ class Settings(
 
     def _iam_cautions(self) -> list[str]:
         if self.iam_users and not self.iam_networks():
-            return ["iam_users lets nobody in: name in iam_peers whose iam_header is believed."]
+            return [
+                "iam_users lets nobody in: iam_header is believed with the edge http-api alone, "
+                "and from iam_peers."
+            ]
         return []
 
     def _listening_cautions(self) -> list[str]:

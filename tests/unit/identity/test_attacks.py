@@ -4,10 +4,32 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
+
+from headgate.database.users import UserStore
+from headgate.gateway.identity import Identifier
+from headgate.gateway.identity.clock import Clock
 from headgate.gateway.identity.token import new_token
+from headgate.settings.auth import AuthSettings
 from tests.unit.identity.attacks import Headers, WayInAttacks
-from tests.unit.identity.world import World, basic, bearer, cookie_header, make_token, sign_in
+from tests.unit.identity.world import (
+    World,
+    basic,
+    bearer,
+    cookie_header,
+    make_token,
+    make_world,
+    sign_in,
+)
+
+IAM_HEADER = "x-iam-principal-arn"
+STS = "arn:aws:sts::123456789012"
+BOBS_SESSION = f"{STS}:assumed-role/Team-Bob/a-session-of-bobs"
+BOBS_ROLE = "arn:aws:iam::123456789012:role/Team-Bob"
+NO_USER = "arn:aws:iam::123456789012:role/Gone=nobody"
 
 
 class TestBasic(WayInAttacks):
@@ -40,6 +62,74 @@ class TestBasicOfUnknownNames(TestBasic):
 
     def guess(self, number: int) -> Headers:
         return basic(f"user{number}", "password1234")
+
+
+class TestIam(WayInAttacks):
+    """Whom API Gateway names, where it is believed; from elsewhere see `test_iam.py`."""
+
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> Iterator[World]:
+        made = make_world(tmp_path, AuthSettings(iam_users=[f"{BOBS_ROLE}=bob", NO_USER]))
+        yield made
+        made.identifier.close()
+        made.engine.dispose()
+
+    async def good(self, world: World) -> Headers:
+        return {IAM_HEADER: BOBS_SESSION}
+
+    def guess(self, number: int) -> Headers:
+        return {IAM_HEADER: f"{STS}:assumed-role/Role-{number}/session"}
+
+    def altered(self, good: Headers) -> list[Headers]:
+        callers = [
+            BOBS_ROLE,
+            BOBS_SESSION.replace("/Team-Bob/", "/Team-Bob2/"),
+            BOBS_SESSION.replace("/Team-Bob/", "/team-bob/"),
+            BOBS_SESSION.replace("123456789012", "210987654321"),
+            BOBS_SESSION.replace("arn:aws:", "arn:aws-cn:"),
+            BOBS_SESSION.replace("assumed-role", "federated-user"),
+            BOBS_SESSION.rpartition("/")[0],
+            f"{BOBS_SESSION}/more",
+            f"{BOBS_SESSION},{BOBS_SESSION}",
+            f"{BOBS_SESSION} ",
+            f"{STS}:assumed-role/Gone/session",
+        ]
+        signed = "AWS4-HMAC-SHA256 Credential=AKIA/x, SignedHeaders=host, Signature=0"
+        return [{IAM_HEADER: caller} for caller in callers] + [
+            {IAM_HEADER.replace("-", "_"): BOBS_SESSION},
+            {f"{IAM_HEADER}-": BOBS_SESSION},
+            # A signature is API Gateway's to verify, and alone says nothing to us.
+            {"authorization": signed},
+            # Any other Authorization says who it is, and nothing else does.
+            good | basic("bob", "wrong"),
+            good | bearer("hg_" + "x" * 43),
+            good | {"authorization": ""},
+            good | {"authorization": "Negotiate abc"},
+        ]
+
+    def secret(self, good: Headers) -> str:
+        return good[IAM_HEADER]
+
+    def junked(self, name: str, value: str, junk: str) -> str:
+        return junk
+
+    async def test_a_new_user_of_the_same_name_inherits_nothing(self, world: World) -> None:
+        """Not so here: the settings name a user by name, whoever that is."""
+        world.users.remove("bob")
+        world.users.add("bob", "another password")
+        assert (await world.enter(await self.good(world))).username == "bob"
+
+    async def test_a_credential_of_another_installation_is_refused(self, world: World) -> None:
+        """A principal is nobody where no setting names it."""
+        other = Identifier(
+            users=UserStore(world.engine),
+            key=world.key,
+            settings=AuthSettings(iam_users=["arn:aws:iam::123456789012:role/Other=bob"]),
+            observe=world.events.append,
+            clock=Clock(wall=world.clock, monotonic=world.clock),
+        )
+        assert (await world.refused(await self.good(world), at=other)).status == 401
+        other.close()
 
 
 class TestToken(WayInAttacks):

@@ -40,11 +40,12 @@ def test_a_credential_is_fresh_for_the_hash_it_was_verified_against(clock: FakeC
     memory.remember(fingerprint, "stored")
     verified = memory.recall(fingerprint)
     assert verified is not None
-    assert memory.is_fresh(verified, "stored")
-    assert not memory.is_fresh(verified, "changed")
-    assert not memory.is_fresh(verified, None)
+    assert memory.is_fresh(verified, ["stored"])
+    assert not memory.is_fresh(verified, ["changed"])
+    assert not memory.is_fresh(verified, [])
+    assert memory.is_fresh(verified, ["changed", "stored"])
     clock.advance(60)
-    assert not memory.is_fresh(verified, "stored")
+    assert not memory.is_fresh(verified, ["stored"])
 
 
 def test_no_two_pairs_share_a_fingerprint(clock: FakeClock) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from headgate.database.engine import make_engine
 from headgate.database.users import Token, UserStore, create_tables
 from headgate.errors import ApiError
+from headgate.gateway.head import HeadReader
 from headgate.gateway.hosts import HostPolicy
 from headgate.gateway.identity import Identifier
 from headgate.gateway.identity.clock import Clock
@@ -23,6 +25,7 @@ from headgate.gateway.identity.principal import Principal
 from headgate.gateway.identity.token import new_token
 from headgate.gateway.request import Request
 from headgate.observation import Event, SignInRefused
+from headgate.secret_store import Secret, SecretValue
 from headgate.settings.auth import AuthSettings
 from tests.unit.gateway.asgi import Answer
 
@@ -39,6 +42,7 @@ MLFLOW_USERS = sa.Table(
 # Quick to check, which is all that a test needs of it.
 QUICK_METHOD = "pbkdf2:sha256:2"
 HERE = "192.0.2.1"
+NGINX = "127.0.0.1"
 
 
 class FakeClock:
@@ -114,6 +118,7 @@ class World:
     engine: sa.Engine
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     settings: AuthSettings = field(default_factory=AuthSettings)
+    admin_secret: Callable[[str], SecretValue] | None = None
     hosts: HostPolicy = field(
         default_factory=lambda: HostPolicy(
             ["headgate.example.com"], ["https://notebooks.example.com"]
@@ -122,6 +127,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.users = Users(self.engine)
+        self.heads = HeadReader([NGINX], iam_header=self.settings.iam_header, iam_networks=[NGINX])
         self.clock = FakeClock()
         self.checks = CountingCheck()
         self.events: list[Event] = []
@@ -130,8 +136,9 @@ class World:
     def another_gateway(self, key: bytes | None = None) -> Identifier:
         """An identifier of another process on the same database."""
         return Identifier(
-            users=UserStore(self.engine),
+            users=UserStore(self.engine, rotating=self.admin_secret is not None, now=self.clock),
             key=key or self.key,
+            admin_secret=(Secret("admin", fetch=self.admin_secret) if self.admin_secret else None),
             settings=self.settings,
             observe=self.events.append,
             clock=Clock(wall=self.clock, monotonic=self.clock),
@@ -147,6 +154,7 @@ class World:
     ) -> Principal:
         """Who the door says that a request with these headers is."""
         request, _ = knock(headers=headers, **wishes)  # type: ignore[arg-type]  # passed on
+        self.heads.take_iam_caller(request, NGINX)
         request.principal = await (at or self.identifier).identify(request)
         check_same_origin(request, self.hosts)
         return request.principal
@@ -232,12 +240,16 @@ async def make_token(
     return secret
 
 
-def make_world(folder: Path, settings: AuthSettings | None = None) -> World:
+def make_world(
+    folder: Path,
+    settings: AuthSettings | None = None,
+    admin_secret: Callable[[str], SecretValue] | None = None,
+) -> World:
     """A world on SQLite with the users ada (admin), bob and carol."""
     engine = make_engine(f"sqlite:///{folder}/auth.db")
     MLFLOW_USERS.create(engine)
     create_tables(engine)
-    world = World(engine, settings=settings or AuthSettings())
+    world = World(engine, settings=settings or AuthSettings(), admin_secret=admin_secret)
     world.users.add("ada", "ada's password", admin=True)
     world.users.add("bob", "bob's password")
     world.users.add("carol", "carol's password")

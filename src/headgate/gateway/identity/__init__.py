@@ -1,8 +1,9 @@
 """Who are you? Every request that is not public passes `Identifier.identify`, or is refused.
 
-There are three ways in, a file for each: a user's password with each request (`basic.py`), a
-token (`token.py`), a browser's session (`session.py`). If a request has an `Authorization`
-header, that alone decides, whatever cookies came with it. A way in raises a `Refusal`; here it
+There are four ways in, a file for each: a user's password with each request (`basic.py`), a
+token (`token.py`), a browser's session (`session.py`), and AWS IAM, where API Gateway has
+verified a signature (`iam.py`). If a request has an `Authorization` header, that alone decides,
+whatever cookies came with it. A way in raises a `Refusal`; here it
 becomes an answer, with the challenge that suits the caller, and an event.
 """
 
@@ -18,16 +19,19 @@ from headgate.gateway.identity.basic import BasicWayIn, parse
 from headgate.gateway.identity.clock import Clock
 from headgate.gateway.identity.directory import Directory
 from headgate.gateway.identity.hashing import Hasher
+from headgate.gateway.identity.iam import SIGNATURE_SCHEME, IamWayIn
 from headgate.gateway.identity.memory import CredentialMemory
 from headgate.gateway.identity.passwords import Passwords
 from headgate.gateway.identity.principal import Principal
 from headgate.gateway.identity.read_only import check_read_only
 from headgate.gateway.identity.refusal import Refusal
+from headgate.gateway.identity.rotation import AdminSecret
 from headgate.gateway.identity.session import COMPANION_COOKIE, SessionWayIn, has_cookie
 from headgate.gateway.identity.throttle import Throttle
 from headgate.gateway.identity.token import TokenWayIn
 from headgate.gateway.request import Request
 from headgate.observation import Observe, SignedIn, SignInRefused, WayIn
+from headgate.secret_store import Secret
 from headgate.settings.auth import AuthSettings
 
 __all__ = ["CURRENT_USER_PATHS", "SIGN_IN_PATH", "SIGN_OUT_PATH", "Identifier"]
@@ -57,13 +61,27 @@ class Identifier:
         observe: Observe,
         clock: Clock | None = None,
         hasher: Hasher | None = None,
+        admin_secret: Secret | None = None,
     ) -> None:
         clock = clock or Clock()
         throttle = Throttle(clock)
         self.directory = Directory(users, clock, observe)
         self._observe = observe
         self._hasher = hasher or Hasher()
+        self._admin_secret = (
+            AdminSecret(
+                admin_secret,
+                directory=self.directory,
+                hasher=self._hasher,
+                grace_seconds=settings.admin_grace_minutes * 60,
+                clock=clock,
+                observe=observe,
+            )
+            if admin_secret is not None
+            else None
+        )
         self._passwords = Passwords(
+            admin_secret=self._admin_secret,
             directory=self.directory,
             memory=CredentialMemory(clock, fresh_seconds=settings.credential_memory_seconds),
             throttle=throttle,
@@ -71,6 +89,9 @@ class Identifier:
         )
         self._basic = BasicWayIn(self._passwords)
         self._token = TokenWayIn(directory=self.directory, throttle=throttle, clock=clock)
+        self._iam = IamWayIn(
+            mappings=settings.iam_users, directory=self.directory, throttle=throttle
+        )
         self._session = SessionWayIn(
             directory=self.directory, throttle=throttle, key=key, settings=settings, clock=clock
         )
@@ -80,6 +101,8 @@ class Identifier:
         page, 403 if a read-only token asks for a change, 429 after too many failures, 503 while
         the database of users is away."""
         authorization = request.header(b"authorization")
+        if request.iam_caller is not None and _is_signature(authorization):
+            return await self._identify_by_iam(request)
         if authorization is None or _is_ui_sign_out(request, authorization):
             return await self._identify_by_cookie(request)
         scheme, _, value = authorization.partition(b" ")
@@ -133,8 +156,16 @@ class Identifier:
 
     def close(self) -> None:
         """Let the threads go; nothing can be identified after this."""
+        if self._admin_secret is not None:
+            self._admin_secret.close()
         self.directory.close()
         self._hasher.close()
+
+    async def _identify_by_iam(self, request: Request) -> Principal:
+        try:
+            return await self._iam.identify(request)
+        except Refusal as refusal:
+            self._refuse(request, "iam", refusal)
 
     async def _identify_by_cookie(self, request: Request) -> Principal:
         if not has_cookie(request):
@@ -152,6 +183,11 @@ class Identifier:
         if refusal.retry_after is not None:
             raise too_many_requests(refusal.message, retry_after=refusal.retry_after)
         raise unauthenticated(refusal.message, challenge=not _is_from_browser(request))
+
+
+def _is_signature(authorization: bytes | None) -> bool:
+    """Whether nothing but a signature of AWS, in a header or in the query, came along."""
+    return authorization is None or authorization.lower().startswith(SIGNATURE_SCHEME + b" ")
 
 
 def _ask_to_sign_in(request: Request, message: str) -> ApiError:

@@ -122,6 +122,18 @@ class Directory:
         """The user of exactly this name."""
         return await self._users.get(username)
 
+    async def user_now(self, username: str) -> User | None:
+        """The user as the database has them at this moment; known here from now on."""
+        user = await self._run(lambda: self._store.find_user(username))
+        self._users.put(username, user)
+        return user
+
+    async def replace_password(self, user: User, password_hash: str, *, until: int) -> bool:
+        """Give a user another stored hash, unless somebody did so since they were read."""
+        return await self._run(
+            lambda: self._store.replace_password(user, password_hash, until=until)
+        )
+
     async def token(self, digest: str) -> OwnedToken | None:
         """The token of this digest and its user."""
         return await self._tokens.get(digest)

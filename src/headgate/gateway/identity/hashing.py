@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
-from werkzeug.security import check_password_hash
+from werkzeug.security import check_password_hash, generate_password_hash
 
 from headgate.gateway.identity.refusal import Refusal
 
@@ -61,6 +61,11 @@ class Hasher:
         """Whether the password is the one behind the stored hash."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self._matches, stored, password)
+
+    async def hashed(self, password: str) -> str:
+        """What to store of a new password, as MLflow would."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, generate_password_hash, password)
 
     def close(self) -> None:
         """Let the threads go."""

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -89,13 +90,12 @@ class CredentialMemory:
         """When and against what this pair was verified, if it was."""
         return self._verified.get(fingerprint)
 
-    def is_fresh(self, verified: Verified, password_hash: str | None) -> bool:
-        """Whether the pair is right without hashing: verified lately, and the user's stored
-        hash is still the one it was verified against."""
-        return (
-            password_hash is not None
-            and self._clock.monotonic() < verified.fresh_until
-            and hmac.compare_digest(verified.password_hash.encode(), password_hash.encode())
+    def is_fresh(self, verified: Verified, hashes: Iterable[str]) -> bool:
+        """Whether the pair is right without hashing: verified lately, and what it was verified
+        against is still among the user's stored `hashes`."""
+        against = verified.password_hash.encode()
+        return self._clock.monotonic() < verified.fresh_until and any(
+            hmac.compare_digest(against, stored.encode()) for stored in hashes
         )
 
     def remember(self, fingerprint: bytes, password_hash: str) -> None:

@@ -15,6 +15,7 @@ from headgate.gateway.identity.flights import Flights
 from headgate.gateway.identity.hashing import Decoys, Hasher
 from headgate.gateway.identity.memory import CredentialMemory
 from headgate.gateway.identity.refusal import Refusal, wrong_password
+from headgate.gateway.identity.rotation import AdminSecret
 from headgate.gateway.identity.throttle import Throttle, networks
 
 # The width of MLflow's column; a longer name would also make cookies that browsers drop.
@@ -35,11 +36,13 @@ class Passwords:
         memory: CredentialMemory,
         throttle: Throttle,
         hasher: Hasher,
+        admin_secret: AdminSecret | None = None,
     ) -> None:
         self._directory = directory
         self._memory = memory
         self._throttle = throttle
         self._hasher = hasher
+        self._admin_secret = admin_secret
         self._decoys = Decoys()
         self._flights: Flights[tuple[bytes, str], User] = Flights()
 
@@ -63,7 +66,7 @@ class Passwords:
         if verified is None:
             return None
         user = await self._directory.user(username)
-        if user is not None and self._memory.is_fresh(verified, user.password_hash):
+        if user is not None and self._memory.is_fresh(verified, user.hashes):
             return user
         return None
 
@@ -80,28 +83,45 @@ class Passwords:
                 return user
             charge = [] if known else self._throttle.charge_password(username, client)
             try:
-                user = await self._matching(username, password)
+                found = await self._matching(username, password)
             except BaseException:
                 self._throttle.give_back(charge)
                 raise
-            if user is None:
+            if found is None:
                 raise wrong_password()
             self._throttle.give_back(charge)
-        if user.password_hash is not None:
-            self._memory.remember(fingerprint, user.password_hash)
+        user, stored = found
+        self._memory.remember(fingerprint, stored)
+        if self._admin_secret is not None:
+            self._admin_secret.look(user)
         return user
 
-    async def _matching(self, username: str, password: str) -> User | None:
-        """The user whose password this is. Every name costs the same reads and one hash."""
+    async def _matching(self, username: str, password: str) -> tuple[User, str] | None:
+        """The user whose password this is, and the stored hash that it matched. Every name costs
+        the same reads and one hash, but for an admin whose password a secret gives."""
         methods = await self._directory.hash_methods()
         user = await self._directory.user(username)
         decoy = self._decoys.for_name(username, methods)
         stored = user.password_hash if user is not None else None
         matched = await self._hasher.matches(decoy if stored is None else stored, password)
-        if user is None or stored is None or not matched:
-            return None
         legacy = hmac.compare_digest(password.encode(), _LEGACY_ADMIN_PASSWORD.encode())
-        return None if legacy and user.is_admin else user
+        if user is None or (legacy and user.is_admin):
+            return None
+        if matched:
+            return (user, stored) if stored is not None else None
+        return await self._rotated(user, password)
+
+    async def _rotated(self, user: User, password: str) -> tuple[User, str] | None:
+        """The same for a password that is not the stored one: a former one, or one to come."""
+        for former in user.former_hashes:
+            if await self._hasher.matches(former, password):
+                return user, former
+        if self._admin_secret is None:
+            return None
+        changed = await self._admin_secret.takes(user, password)
+        if changed is None or changed.password_hash is None:
+            return None
+        return changed, changed.password_hash
 
 
 def is_plausible(text: str, longest: int) -> bool:

@@ -105,9 +105,7 @@ class SessionWayIn:
         if await self._directory.is_signed_out(content.session_id):
             raise Refusal("revoked", _OVER)
         user = await self._directory.user(content.username)
-        if user is None or not hmac.compare_digest(
-            self._fingerprint(user).encode(), content.password.encode()
-        ):
+        if user is None or not self._is_of(user, content):
             raise Refusal("revoked", _OVER)
         return Session(content, user)
 
@@ -120,7 +118,7 @@ class SessionWayIn:
             username=user.username,
             first=now,
             renewed=now,
-            password=self._fingerprint(user),
+            password=self._fingerprint(user, user.password_hash),
         )
         self._give(request, content)
 
@@ -177,9 +175,17 @@ class SessionWayIn:
         digest = hmac.digest(self._key, b"cookie\0" + encoded.encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
-    def _fingerprint(self, user: User) -> str:
+    def _is_of(self, user: User, content: _Content) -> bool:
+        """Whether the user still has the password with which the session began."""
+        said = content.password.encode()
+        return any(
+            hmac.compare_digest(self._fingerprint(user, stored).encode(), said)
+            for stored in (user.password_hash, *user.former_hashes)
+        )
+
+    def _fingerprint(self, user: User, password_hash: str | None) -> str:
         """Changes with the password; says nothing about it without our key."""
-        stored = b"" if user.password_hash is None else user.password_hash.encode()
+        stored = b"" if password_hash is None else password_hash.encode()
         text = b"password\0" + str(user.id).encode() + b"\0" + stored
         return hmac.digest(self._key, text, hashlib.sha256).hex()[:32]
 

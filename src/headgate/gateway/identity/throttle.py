@@ -15,8 +15,8 @@ Of passwords, each limit stops another attacker:
   once for all others: a botnet has soon used up its innocence and then competes with itself,
   while a user at a new address still gets in.
 
-Bad tokens and forged cookies are counted by address only, each kind by itself, and stop only
-their kind.
+Bad tokens, forged cookies and principals of IAM who are nobody here are counted by address only,
+each kind by itself, and stop only their kind.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Literal
 from headgate.gateway.identity.clock import Clock
 from headgate.gateway.identity.refusal import throttled
 
-Guess = Literal["token", "session"]
+Guess = Literal["token", "session", "iam"]
 Key = tuple[str, ...]
 
 
@@ -105,6 +105,7 @@ class Throttle:
         self._guesses: dict[Guess, Buckets] = {
             "token": Buckets(ADDRESS, clock),
             "session": Buckets(ADDRESS, clock),
+            "iam": Buckets(ADDRESS, clock),
         }
 
     def check_password(self, username: str, client: str) -> None:
