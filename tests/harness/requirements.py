@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sys
 from collections.abc import Callable
 
+from headgate.aws.node import find_node
+from headgate.errors import HeadgateError
 from tests.harness.databases import postgresql_programs
 
 
@@ -35,6 +38,16 @@ def _browser() -> str | None:
     return "Chromium is not installed (Debian: chromium)"
 
 
+def _cdk() -> str | None:
+    if importlib.util.find_spec("aws_cdk") is None:
+        return "the CDK is not installed (extra `aws`)"
+    try:
+        find_node()
+    except HeadgateError as error:
+        return str(error)
+    return None
+
+
 def _root() -> str | None:
     if not sys.platform.startswith("linux"):
         return "mounts and other users are tried on Linux only"
@@ -46,5 +59,6 @@ REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     "postgresql": _postgresql,
     "mariadb": _mariadb,
     "browser": _browser,
+    "cdk": _cdk,
     "root": _root,
 }

@@ -15,6 +15,11 @@ STACKS = (VPC_STACK, GATEWAY_STACK, STUDIO_STACK)
 ADMIN_SECRET = "mlflow-server-credentials"  # noqa: S105 - a name
 STUDIO_USER = "mlflow-user"
 
+# Headers in which the HTTP API tells the server, and nobody else can, who signed a request
+# (the setting iam_header) and from which address it came (read by nginx).
+IAM_HEADER = "x-iam-principal-arn"
+CLIENT_ADDRESS_HEADER = "x-client-address"
+
 # The images of a task, by the folder under `images/` that builds them.
 TASK_IMAGES = ("nginx", "gateway", "mlflow")
 SERVING_REPOSITORY = "mlflow-pyfunc"
