@@ -5,6 +5,7 @@ Start at `Deployment`. Nothing here changes anything.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -112,6 +113,19 @@ class Deployment:
         """The resources of a stack, of one kind or all."""
         found = list(_resources(self._aws, stack)) if stack in self.stacks else []
         return [resource for resource in found if kind in (None, resource.kind)]
+
+    def outlives(self, stack: str) -> frozenset[str]:
+        """The logical ids of what CloudFormation leaves behind when a stack goes."""
+        answer = self._aws.client("cloudformation").get_template(
+            StackName=stack, TemplateStage="Processed"
+        )
+        body = answer["TemplateBody"]
+        template = json.loads(body) if isinstance(body, str) else body
+        return frozenset(
+            logical_id
+            for logical_id, resource in template["Resources"].items()
+            if str(resource.get("DeletionPolicy", "")).startswith("Retain")
+        )
 
 
 def find_stack(aws: Aws, name: str) -> Stack | None:

@@ -34,7 +34,6 @@ class Plan:
     buckets: tuple[str, ...]
     database: str | None
     log_groups: tuple[str, ...]
-    secrets: tuple[str, ...]
     whole: bool
 
     def deletes(self) -> Iterator[str]:
@@ -77,16 +76,21 @@ def plan(aws: Aws, chosen: Sequence[str] = ()) -> Plan:
     others = studio.users(aws, domain_id) if domain_id and own_domain else []
     resources = [item for stack in wanted for item in deployment.resources(stack.name)]
     clusters = _ids(resources, "AWS::RDS::DBCluster")
+    outliving = {
+        (stack.name, logical_id)
+        for stack in wanted
+        for logical_id in deployment.outlives(stack.name)
+    }
+    staying = [item for item in resources if (item.stack, item.logical_id) in outliving]
     return Plan(
         stacks=tuple(reversed(wanted)),
         domain_id=domain_id,
         own_domain=own_domain,
         user=user,
         other_users=tuple(name for name in others if name != user),
-        buckets=_ids(resources, "AWS::S3::Bucket"),
+        buckets=_ids(staying, "AWS::S3::Bucket"),
         database=clusters[0] if clusters else None,
-        log_groups=_ids(resources, "AWS::Logs::LogGroup"),
-        secrets=_ids(resources, "AWS::SecretsManager::Secret"),
+        log_groups=_ids(staying, "AWS::Logs::LogGroup"),
         whole=len(wanted) == len(deployment.stacks),
     )
 
@@ -251,12 +255,6 @@ def _delete_data(aws: Aws, plan: Plan, *, tell: Tell) -> None:
         if _log_group_exists(aws, group):
             aws.client("logs").delete_log_group(logGroupName=group)
             tell(f"Log group {group}: deleted")
-    for secret in plan.secrets:
-        secrets_manager = aws.client("secretsmanager")
-        try:
-            secrets_manager.delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
-        except secrets_manager.exceptions.ResourceNotFoundException:
-            continue  # went with its stack
 
 
 def _snapshots(aws: Aws, plan: Plan) -> list[str]:

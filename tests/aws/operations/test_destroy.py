@@ -205,6 +205,17 @@ def test_destroy_keeps_the_data(moto: AwsAccount, run: Run) -> None:
     ]
 
 
+def test_what_goes_with_its_stack_is_not_said_to_stay(moto: AwsAccount, aws: Aws) -> None:
+    resources = {
+        "Kept": {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain"},
+        "Gone": {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Delete"},
+    }
+    deploy(moto, names.VPC_STACK, resources, {})
+    found = plan(aws)
+    assert len(found.buckets) == 1
+    assert "kept" in found.buckets[0].lower()
+
+
 def test_deleting_data_needs_the_stacks_name(moto: AwsAccount, run: Run) -> None:
     deploy_all(moto)
     fill(moto)
