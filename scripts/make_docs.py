@@ -1,8 +1,8 @@
 """Write the reference pages from the code: `make docs`; `--check` fails if one is not current.
 
 `docs/settings.md` and `docs/headgate.toml` come from the fields of `headgate.settings`, those of
-`[aws]` included,
-`docs/cli.md` from the commands of `headgate.cli`. Start at `PAGES`.
+`[aws]` included, `docs/cli.md` from the commands of `headgate.cli`, `docs/aws-costs.md` from the
+price list, `docs/images/aws.svg` from `aws_picture`. Start at `PAGES`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 # Help is laid out for the terminal it is shown in; the page must not depend on one.
 os.environ |= {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1"}
 
+from aws_costs_page import costs_page
+from aws_picture import picture
 from pydantic.fields import FieldInfo
 from typer.main import get_command
 
@@ -39,7 +41,7 @@ def main() -> int:
             continue
         stale.append(f"docs/{name}")
         if "--check" not in sys.argv:
-            DOCS.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
             print(f"wrote docs/{name}")
     if stale and "--check" in sys.argv:
@@ -207,6 +209,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "headgate.toml": sample_file,
     "cli.md": cli_page,
+    "aws-costs.md": lambda: costs_page(NOTICE),
+    "images/aws.svg": picture,
 }
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What AWS asks for what the stacks make: list prices as data, with their date and region.
 
 On demand, in US dollars, without free tiers and discounts. us-east-1 has the same ones;
-elsewhere most are 5 to 25 per cent higher. Change them here and nowhere else.
+elsewhere most are 5 to 25 per cent higher. Change them here and nowhere else; AWS is never asked.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Prices:
 
 US_WEST_2 = Prices(
     region="us-west-2",
-    as_of="November 2026",
+    as_of="June 2026",
     nat_gateway_hour=0.045,
     nat_gateway_gb=0.045,
     public_address_hour=0.005,
