@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from headgate.aws.handover import Handover
+from headgate.aws.handover import REGION_VARIABLE, Handover
 from headgate.aws.node import NODE_MEND, Node
 from headgate.aws.running import OnLine, run
 from headgate.aws.session import Aws
@@ -81,6 +81,7 @@ class Cdk:
     ) -> None:
         """Run one of the lists above, away from any `cdk.json` of the working folder."""
         environment = self.node.environment({**os.environ, **aws.environment()})
+        environment[REGION_VARIABLE] = aws.region
         # Ours, wherever it was read: the application runs in another folder.
         if config is not None:
             environment["HEADGATE_CONFIG"] = str(config.absolute())

@@ -31,6 +31,7 @@ class Plan:
     least_acu: float
     secrets: int
     alarms: int
+    metrics: int
     dashboards: int
 
 
@@ -238,10 +239,12 @@ def _watching(plan: Plan, prices: Prices, usage: Usage) -> Iterator[Line]:
         (Product((logs,), prices.log_gb), Product((logs,), prices.log_gb_month)),
     )
     alarms = Quantity(plan.alarms, "alarms")
+    metrics = Quantity(plan.metrics, "metrics")
     dashboards = Quantity(plan.dashboards, "dashboard")
     yield Line(
-        "CloudWatch alarms, dashboard",
+        "CloudWatch metrics, alarms, dashboard",
         (
+            Product((metrics,), prices.metric_month),
             Product((alarms,), prices.alarm_month),
             Product((dashboards,), prices.dashboard_month),
         ),

@@ -6,6 +6,7 @@ The questions are the command's (`headgate.cli.aws`); this module only does. Sta
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from headgate.aws.cdk import Cdk, find_cdk
 from headgate.aws.checks import Surroundings
 from headgate.aws.deployment import Deployment
 from headgate.aws.handover import Handover
+from headgate.aws.maintenance import maintained
 from headgate.aws.node import find_node
 from headgate.aws.running import OnLine
+from headgate.aws.waiting import Patience
 
 Tell = Callable[[str], None]
 
@@ -61,6 +64,16 @@ class Deploying:
             command = cdk.deploy(self.stacks, handover, assembly=Path(assembly))
             self._run(cdk, command, "cdk deploy")
         return Deployment(self.around.aws)
+
+    def deploy_in_maintenance(self, handover: Handover, patience: Patience) -> Deployment:
+        """Deploy while no task runs, so that any migration may; what stands afterwards."""
+        with maintained(
+            self.around.aws,
+            tasks=self.around.settings.min_tasks,
+            tell=self.tell,
+            patience=patience,
+        ):
+            return self.deploy(dataclasses.replace(handover, maintenance=True))
 
     def diff(self, build_arguments: Mapping[str, str]) -> None:
         """Run `cdk diff`, whose lines go to `on_line`. Builds nothing."""

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# The region that the command decided on, whatever its sources were.
+REGION_VARIABLE = "HEADGATE_INTERNAL_AWS_REGION"
+
 # `headgate:image:gateway` = "headgate/gateway@sha256:…": a repository of this account and region.
 IMAGE_PREFIX = "headgate:image:"
 # A Studio domain that exists and gets the user.
@@ -17,6 +20,8 @@ DOMAIN_ID = "headgate:domain-id"
 # Where a new Studio domain goes if the settings want the default VPC; subnets by commas.
 DEFAULT_VPC_ID = "headgate:default-vpc-id"
 DEFAULT_VPC_SUBNETS = "headgate:default-vpc-subnets"
+# No task of the version before runs meanwhile, so any migration may run.
+MAINTENANCE = "headgate:maintenance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Handover:
     domain_id: str | None = None
     default_vpc_id: str | None = None
     default_vpc_subnets: tuple[str, ...] = ()
+    maintenance: bool = False
 
     def context(self) -> dict[str, str]:
         """The keys and values, only those that are known."""
@@ -36,6 +42,8 @@ class Handover:
         if self.default_vpc_id:
             known[DEFAULT_VPC_ID] = self.default_vpc_id
             known[DEFAULT_VPC_SUBNETS] = ",".join(self.default_vpc_subnets)
+        if self.maintenance:
+            known[MAINTENANCE] = "true"
         return known
 
     def arguments(self) -> list[str]:

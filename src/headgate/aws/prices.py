@@ -37,6 +37,7 @@ class Prices:
     log_gb: float
     log_gb_month: float
     alarm_month: float
+    metric_month: float
     dashboard_month: float
     http_api_million_requests: float
     image_gb_month: float
@@ -66,6 +67,7 @@ US_WEST_2 = Prices(
     log_gb=0.50,
     log_gb_month=0.03,
     alarm_month=0.10,
+    metric_month=0.30,
     dashboard_month=3.00,
     http_api_million_requests=1.00,
     image_gb_month=0.10,

@@ -36,6 +36,14 @@ def deploy(
     here: Here,
     stack: Stacks = [],  # noqa: B006 - Typer reads it, nobody changes it
     yes: Yes = False,
+    maintenance: Annotated[
+        bool,
+        typer.Option(
+            "--maintenance",
+            help="Stop every task and take a snapshot first, for a migration that tasks of the "
+            "version before could not live with.",
+        ),
+    ] = False,
     build_arg: aws_images.BuildArguments = [],  # noqa: B006 - Typer reads it, nobody changes it
 ) -> None:
     """Make or update the three stacks. Checks first, says what it costs a month, and asks.
@@ -48,6 +56,7 @@ def deploy(
       headgate aws deploy --stack MLflowVpcStack --stack HttpGatewayStack
     """
     from headgate.aws.deploy import Deploying
+    from headgate.aws.waiting import Patience
 
     stacks = _chosen(here.settings, stack)
     around = _surroundings(here, stacks)
@@ -56,6 +65,8 @@ def deploy(
     for line in _what_and_how_much(here, around):
         output.say(line)
     question = "Bootstrap the CDK here and deploy" if around.needs_bootstrap else "Deploy"
+    if maintenance:
+        output.say("\nMLflow will be away meanwhile: every task is stopped first.")
     if not agreed(f"\n{question} this?", yes=yes):
         output.say("Nothing was changed.")
         raise typer.Exit(1)
@@ -67,7 +78,10 @@ def deploy(
             deploying.bootstrap()
         handover = deploying.publish(arguments)
         telling.tell(f"Deploying {', '.join(stacks)}; the first time takes some 20 minutes")
-        deployment = deploying.deploy(handover)
+        if maintenance:
+            deployment = deploying.deploy_in_maintenance(handover, Patience())
+        else:
+            deployment = deploying.deploy(handover)
     _welcome(deployment)
 
 

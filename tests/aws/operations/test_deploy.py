@@ -24,7 +24,8 @@ class Account(AwsAccount):
     def __init__(self): self.url = os.environ["AWS_ENDPOINT_URL"]
 
 with open({seen!r}, "a") as seen:
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "HEADGATE_CONFIG", "JSII_NODE"):
+    names = "AWS_REGION AWS_DEFAULT_REGION HEADGATE_CONFIG JSII_NODE HEADGATE_INTERNAL_AWS_REGION"
+    for name in names.split():
         print(name, os.environ.get(name), file=seen)
 if sys.argv[1] == "deploy":
     deploy_all(Account())
@@ -94,6 +95,7 @@ def test_the_cdk_gets_region_settings_and_node(
     assert result.code == 0, result.err
     seen = dict(line.split(" ", 1) for line in (machine.folder / "seen").read_text().splitlines())
     assert seen["AWS_REGION"] == seen["AWS_DEFAULT_REGION"] == "us-west-2"
+    assert seen["HEADGATE_INTERNAL_AWS_REGION"] == "us-west-2"
     assert seen["HEADGATE_CONFIG"].endswith("/headgate.toml")
     assert seen["JSII_NODE"] == str(machine.folder / "node")
     assert cdk_calls(machine)[0].endswith(" MLflowVpcStack HttpGatewayStack")

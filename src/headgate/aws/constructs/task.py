@@ -134,8 +134,10 @@ class MlflowTask(Construct):
         server_environment: Mapping[str, str],
         migrate_environment: Mapping[str, str],
         nginx_environment: Mapping[str, str],
+        maintenance: bool = False,
     ) -> None:
         super().__init__(scope, id_)
+        self._maintenance = maintenance
         self._images, self._cpu, self._memory, self._logs = images, cpu, memory, log_group
         self.definition = ecs.FargateTaskDefinition(
             self,
@@ -179,7 +181,7 @@ class MlflowTask(Construct):
             each.name,
             container_name=each.name,
             image=self._images.image(each.image),
-            command=list(each.command) if each.command else None,
+            command=self._command(each),
             essential=each.name != MIGRATE,
             cpu=int(self._cpu * each.share),
             memory_reservation_mib=int(self._memory * each.share),
@@ -211,6 +213,11 @@ class MlflowTask(Construct):
                 ecs.PortMapping(container_port=NGINX_PORT, protocol=ecs.Protocol.TCP)
             )
         return container
+
+    def _command(self, each: _Container) -> list[str] | None:
+        if each.name == MIGRATE and self._maintenance:
+            return [*(each.command or ()), "--maintenance"]
+        return list(each.command) if each.command else None
 
     def _order(self, made: Mapping[str, ecs.ContainerDefinition]) -> None:
         """Migrate, MLflow, gateway, nginx; a task takes requests when all of them work."""

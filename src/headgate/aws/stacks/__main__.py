@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from headgate.aws.handover import REGION_VARIABLE
 from headgate.aws.node import JSII_VARIABLE, find_node
 from headgate.errors import HeadgateError
 from headgate.settings.aws_loading import load_aws_settings
@@ -15,7 +16,8 @@ def main() -> int:
     try:
         # Before the CDK is imported, which starts Node at once.
         os.environ[JSII_VARIABLE] = str(find_node().path)
-        settings = load_aws_settings()
+        # A region that a flag of `headgate aws` named; else as everywhere.
+        settings = load_aws_settings({"region": os.environ.get(REGION_VARIABLE)})
         from headgate.aws.stacks.application import synthesize
 
         synthesize(settings)

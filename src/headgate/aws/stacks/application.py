@@ -13,6 +13,7 @@ from headgate.aws.handover import (
     DEFAULT_VPC_SUBNETS,
     DOMAIN_ID,
     IMAGE_PREFIX,
+    MAINTENANCE,
     Handover,
 )
 from headgate.aws.names import GATEWAY_STACK, STUDIO_STACK, TASK_IMAGES, VPC_STACK
@@ -47,7 +48,14 @@ def synthesize(settings: AwsSettings) -> None:
 def build(app: App, settings: AwsSettings, handover: Handover) -> Stacks:
     """The stacks: in the region of the settings, of any account, so that nothing is looked up."""
     place = Environment(region=settings.region)
-    vpc = MLflowVpcStack(app, VPC_STACK, settings=settings, images=handover.images, env=place)
+    vpc = MLflowVpcStack(
+        app,
+        VPC_STACK,
+        settings=settings,
+        images=handover.images,
+        maintenance=handover.maintenance,
+        env=place,
+    )
     gateway = HttpGatewayStack(app, GATEWAY_STACK, settings=settings, parts=vpc, env=place)
     studio = None
     if settings.studio:
@@ -75,4 +83,5 @@ def read_handover(app: App) -> Handover:
         domain_id=context(DOMAIN_ID),
         default_vpc_id=context(DEFAULT_VPC_ID),
         default_vpc_subnets=tuple((context(DEFAULT_VPC_SUBNETS) or "").split(",")),
+        maintenance=context(MAINTENANCE) == "true",
     )

@@ -41,12 +41,14 @@ class MLflowVpcStack(Stack):
         *,
         settings: AwsSettings,
         images: Mapping[str, str],
+        maintenance: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(
             scope, id_, description="MLflow behind Headgate: network, stores, service", **options
         )
         self._settings = settings
+        self._maintenance = maintenance
         self.certificate = self._certificate()
         self.network = Network(
             self,
@@ -146,6 +148,7 @@ class MLflowVpcStack(Stack):
             server_environment=environments.server(settings, places),
             migrate_environment=environments.migrate(settings, places),
             nginx_environment=environments.nginx(settings),
+            maintenance=self._maintenance,
         )
         service = MlflowService(
             self,
