@@ -41,8 +41,8 @@ def check_rollout(schemas: Sequence[Schema], edge: str, *, maintenance: bool) ->
         raise DatabaseError(
             "This migration changes what servers of the version before work with, so it may not "
             f"ride a rolling deploy: {'; '.join(reasons)}.",
-            hint="headgate aws deploy --maintenance stops every task, takes a snapshot, migrates and "
-            "starts them again.",
+            hint="headgate aws deploy --maintenance stops every task, takes a snapshot, migrates "
+            "and starts them again.",
         )
 
 
