@@ -70,6 +70,10 @@ class FreshRows(Generic[K, V]):
                 return row[1]
         return await self._reads.share(key, lambda: self._read(key))
 
+    async def latest(self, key: K) -> V:
+        """The value as the database has it now, whatever is remembered."""
+        return await self._reads.share(key, lambda: self._read(key))
+
     def put(self, key: K, value: V) -> None:
         """We know better than a read that is under way: this was just written."""
         self._keep(key, self._clock.monotonic(), value)
@@ -121,6 +125,10 @@ class Directory:
     async def user(self, username: str) -> User | None:
         """The user of exactly this name."""
         return await self._users.get(username)
+
+    async def latest_user(self, username: str) -> User | None:
+        """The same, as the database has it now: a password just set works at once."""
+        return await self._users.latest(username)
 
     async def token(self, digest: str) -> OwnedToken | None:
         """The token of this digest and its user."""
