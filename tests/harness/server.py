@@ -245,7 +245,9 @@ class HeadgateServer:
         found = [
             process
             for process in self.processes()
-            if "headgate.mlflow_app:create_app" in " ".join(_command_line(process))
+            # The guardian above it names the same command.
+            if "headgate.mlflow_app:create_app" in (command := " ".join(_command_line(process)))
+            and "guardian.py" not in command
         ]
         assert found, f"MLflow does not run. {self.story()}"
         return found[0]
