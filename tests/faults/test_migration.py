@@ -287,6 +287,36 @@ def test_a_mysql_database_on_which_mlflow_itself_failed_is_taken_over(
     assert is_done(settings)
 
 
+def test_users_of_mlflows_own_auth_app_are_kept_and_no_password_is_made_up(tmp_path: Path) -> None:
+    users = tmp_path / "basic_auth.db"
+    with closing(sqlite3.connect(users)) as connection, connection:
+        # As MLflow before 3.6 made it, without a revision.
+        connection.executescript(
+            "CREATE TABLE users (id INTEGER PRIMARY KEY, username VARCHAR(255) UNIQUE,"
+            " password_hash VARCHAR(255), is_admin BOOLEAN);"
+            "CREATE TABLE experiment_permissions (id INTEGER PRIMARY KEY,"
+            " experiment_id VARCHAR(255) NOT NULL, user_id INTEGER NOT NULL,"
+            " permission VARCHAR(255), CONSTRAINT fk_user_id FOREIGN KEY(user_id)"
+            " REFERENCES users (id),"
+            " CONSTRAINT unique_experiment_user UNIQUE (experiment_id, user_id));"
+            "CREATE TABLE registered_model_permissions (id INTEGER PRIMARY KEY,"
+            " name VARCHAR(255) NOT NULL, user_id INTEGER NOT NULL, permission VARCHAR(255),"
+            " CONSTRAINT fk_user_id FOREIGN KEY(user_id) REFERENCES users (id),"
+            " CONSTRAINT unique_name_user UNIQUE (name, user_id));"
+            "INSERT INTO users VALUES (1, 'admin', 'a-hash', 1), (2, 'ann', 'b-hash', 0);"
+        )
+    settings = Settings(data_dir=tmp_path / "data", auth_database_uri=f"sqlite:///{users}")
+    questions: list[str] = []
+    migrate(settings, lambda _: None, lambda question: not questions.append(question))
+    assert "basic_auth.db holds MLflow's users and permissions" in questions[0]
+    assert is_done(settings)
+    assert not settings.admin_password_path().exists()
+    assert rows(users, "SELECT id, username, password_hash FROM users") == [
+        (1, "admin", "a-hash"),
+        (2, "ann", "b-hash"),
+    ]
+
+
 def test_users_may_have_a_database_of_their_own(tmp_path: Path) -> None:
     settings = Settings(
         data_dir=tmp_path / "data", auth_database_uri=f"sqlite:///{tmp_path}/users.db"

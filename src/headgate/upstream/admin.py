@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from headgate.errors import HeadgateError
 from headgate.settings import Settings
 
+_NAMED = "first-admin"
 _RANDOM_BYTES = 18
 
 
@@ -25,13 +26,14 @@ def admin_password_file(settings: Settings) -> Iterator[Path]:
     if settings.admin_password is None:
         yield generated_password(settings.admin_password_path())
         return
-    descriptor, name = tempfile.mkstemp(prefix="admin-", dir=settings.run_dir())
+    path = settings.run_dir() / _NAMED
+    path.unlink(missing_ok=True)  # left by a start that was killed
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with _private_file(path) as file:
             file.write(settings.admin_password.get_secret_value())
-        yield Path(name)
+        yield path
     finally:
-        Path(name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def generated_password(path: Path) -> Path:
@@ -44,15 +46,14 @@ def generated_password(path: Path) -> Path:
         return path
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            with _private_file(temporary) as file:
                 file.write(secrets.token_urlsafe(_RANDOM_BYTES) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
             os.link(temporary, path)
         finally:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
     except FileExistsError:
         pass  # Another process made it at the same moment.
     except OSError as fault:
@@ -62,3 +63,7 @@ def generated_password(path: Path) -> Path:
             "HEADGATE_ADMIN_PASSWORD.",
         ) from None
     return path
+
+
+def _private_file(path: Path) -> TextIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")

@@ -99,7 +99,7 @@ def plan(settings: Settings) -> Plan:
         _look(uri, chain)
         for uri, chain in zip((settings.backend_uri(), settings.auth_uri()), CHAINS, strict=True)
     )
-    has_admin = auth.standing == "head" and _has_user(settings.auth_uri(), settings.admin_username)
+    has_admin = auth.standing != "empty" and _has_user(settings.auth_uri(), settings.admin_username)
     return Plan((mlflow, auth), (settings.backend_uri(), settings.auth_uri()), not has_admin)
 
 
@@ -201,7 +201,10 @@ def _carry_out(
             if (path := sqlite_file(uri)) is not None
         }
         backend, auth = (stages[uri].uri if uri in stages else uri for uri in to_do.uris)
-        password = stack.enter_context(admin_password_file(settings))
+        # None is made where nobody would get it: `headgate credentials` would show a wrong one.
+        password = (
+            stack.enter_context(admin_password_file(settings)) if to_do.admin_missing else None
+        )
         command = launch.migration(
             settings, backend_uri=backend, auth_uri=auth, admin_password_file=password
         )

@@ -171,7 +171,7 @@ class Supervisor:
 
     async def _run_once(self) -> None:
         """One life of MLflow: returns when it has ended."""
-        launch.socket_path(self._settings).unlink(missing_ok=True)
+        await asyncio.to_thread(launch.tidy, self._settings.run_dir())
         began = time.monotonic()
         try:
             guardian, pid, lifeline = await start(self._command(self._settings))
@@ -258,7 +258,7 @@ class Supervisor:
             self._changed.notify_all()
 
     async def _end(self) -> None:
-        launch.socket_path(self._settings).unlink(missing_ok=True)
+        await asyncio.to_thread(launch.tidy, self._settings.run_dir())
         await self._enter("stopped")
 
 
