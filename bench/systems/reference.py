@@ -56,7 +56,7 @@ class Reference(System):
     title: ClassVar[str] = "nginx + mlflow server"
     about: ClassVar[str] = (
         "nginx with basic auth (htpasswd, one worker) in front of `mlflow server --workers 4`: "
-        "one shared name, no permissions"
+        "one shared name, no permissions; its job runner on, as it comes"
     )
 
     def prepare(self) -> None:
