@@ -34,8 +34,8 @@ MIGRATING_PROCESS = """
 import sys
 from pathlib import Path
 from headgate.settings import Settings
-from headgate.upstream import migrate
 uri = sys.stdin.readline().strip()
+from headgate.upstream import migrate
 migrate(
     Settings(data_dir=Path(sys.argv[1]), backend_store_uri=uri),
     lambda event: print(event, flush=True),
@@ -124,6 +124,23 @@ def test_an_old_store_is_migrated_after_a_yes_and_kept_as_it_was(tmp_path: Path)
     assert rows(kept, "SELECT version_num FROM alembic_version") == [("5b0e9adcef9c",)]
     for path in (database, kept):
         assert rows(path, "SELECT run_uuid, name FROM runs ORDER BY 1") == runs
+
+
+def test_runs_of_this_mlflow_get_users_beside_them_only_after_a_yes(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path / "data")
+    migrate(settings, lambda _: None, never)
+    database = sqlite_file(settings.backend_uri())
+    assert database is not None
+    with closing(sqlite3.connect(database)) as connection, connection:
+        # What plain `mlflow server` of this version leaves: runs, and nothing about users.
+        connection.execute("INSERT INTO runs (run_uuid, experiment_id) VALUES ('r', 0)")
+        connection.execute("DROP TABLE alembic_version_auth")
+        connection.execute("DROP TABLE users")
+    before = rows(database, "SELECT name FROM sqlite_master ORDER BY 1")
+    with pytest.raises(DatabaseError, match="was not migrated"):
+        migrate(settings, lambda _: None, no)
+    assert rows(database, "SELECT name FROM sqlite_master ORDER BY 1") == before
+    assert "holds runs but no users" in (plan(settings).question or "")
 
 
 def test_a_newer_store_is_refused_and_left_untouched(tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ class Plan:
     schemas: tuple[Schema, Schema]
     uris: tuple[str, str]
     admin_missing: bool
+    joins_runs: bool
+    """Whether the users' tables would be new in a database that holds somebody's runs."""
 
     @property
     def needed(self) -> bool:
@@ -71,11 +73,7 @@ class Plan:
         old = list(self.old())
         if not old:
             return None
-        lines = [
-            f"{redact(uri)} holds {_IN_WORDS[schema.chain]} as an older MLflow made them "
-            f"(revision {schema.found or 'none'}, needed: {schema.head})."
-            for schema, uri in old
-        ]
+        lines = [_what_changes(schema, uri) for schema, uri in old]
         if any(sqlite_file(uri) for _, uri in old):
             lines.append("A copy of the file is made first.")
         if any(sqlite_file(uri) is None for _, uri in old):
@@ -83,10 +81,11 @@ class Plan:
         return "\n".join([*lines, "Migrate?"])
 
     def old(self) -> Iterator[tuple[Schema, str]]:
-        """The chains that hold data, and where."""
+        """The chains whose migration changes a database that holds data, and where."""
         for schema, uri in zip(self.schemas, self.uris, strict=True):
             interrupted_creation = schema.standing == "half-done" and schema.found is None
-            if schema.standing in ("behind", "half-done") and not interrupted_creation:
+            changes_data = schema.standing in ("behind", "half-done") and not interrupted_creation
+            if changes_data or (schema.chain == "auth" and self.joins_runs):
                 yield schema, uri
 
 
@@ -99,8 +98,11 @@ def plan(settings: Settings) -> Plan:
         _look(uri, chain)
         for uri, chain in zip((settings.backend_uri(), settings.auth_uri()), CHAINS, strict=True)
     )
-    has_admin = auth.standing != "empty" and _has_user(settings.auth_uri(), settings.admin_username)
-    return Plan((mlflow, auth), (settings.backend_uri(), settings.auth_uri()), not has_admin)
+    uris = (settings.backend_uri(), settings.auth_uri())
+    has_admin = auth.standing != "empty" and _has_user(uris[1], settings.admin_username)
+    without_users = mlflow.standing == "head" and auth.standing == "empty" and uris[0] == uris[1]
+    joins_runs = without_users and _has_runs(uris[0])
+    return Plan((mlflow, auth), uris, admin_missing=not has_admin, joins_runs=joins_runs)
 
 
 def migrate(
@@ -157,6 +159,21 @@ def _make_own_tables(uri: str) -> None:
         engine.dispose()
 
 
+def _has_runs(uri: str) -> bool:
+    runs = sqlalchemy.table("runs", sqlalchemy.column("run_uuid"))
+    with connected(uri, as_found=True) as connection:
+        return connection.execute(sqlalchemy.select(runs.c.run_uuid).limit(1)).first() is not None
+
+
+def _what_changes(schema: Schema, uri: str) -> str:
+    if schema.standing == "empty":
+        return f"{redact(uri)} holds runs but no users; their tables are added to it."
+    return (
+        f"{redact(uri)} holds {_IN_WORDS[schema.chain]} as an older MLflow made them "
+        f"(revision {schema.found or 'none'}, needed: {schema.head})."
+    )
+
+
 @contextmanager
 def _locks(
     settings: Settings, observe: Observe, seconds: float, cancelled: threading.Event
@@ -192,7 +209,7 @@ def _carry_out(
     for schema, uri in to_do.old():
         path = sqlite_file(uri)
         if path is not None:
-            kept = keep_copy(path, schema.found or "versions")
+            kept = keep_copy(path, schema.found or ("users" if to_do.joins_runs else "versions"))
             observe(MigrationStep(f"kept a copy in {kept}"))
     with ExitStack() as stack:
         stages = {
