@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 
 from tests.harness.databases import postgresql_programs
 
@@ -35,10 +37,15 @@ def _browser() -> str | None:
     return "Chromium is not installed (Debian: chromium)"
 
 
+@cache
 def _root() -> str | None:
     if not sys.platform.startswith("linux"):
         return "mounts and other users are tried on Linux only"
-    return None if os.geteuid() == 0 else "needs root (a small tmpfs, another user)"
+    if os.geteuid() != 0:
+        return "needs root (a small tmpfs, another user)"
+    # Root of a container may lack the right to mount.
+    can_mount = shutil.which("unshare") and not subprocess.call(["unshare", "--mount", "true"])
+    return None if can_mount else "this root may not mount a small tmpfs"
 
 
 # Marker -> why its tests cannot run here, or None if they can.
