@@ -8,7 +8,7 @@ from headgate.gateway.request import Request, answer
 from headgate.gateway.security_headers import own_page_headers
 from headgate.gateway.upstream import Phase, Upstream
 
-RELOAD_SECONDS = 2
+RELOAD_SECONDS = 2  # as in assets/starting.js
 
 _WAITING_FOR: dict[Phase, str] = {
     "migrating": "The database is being brought up to date. This happens once after an upgrade.",
@@ -22,10 +22,11 @@ _PAGE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="{seconds}">
 <title>MLflow is starting</title>
 <link rel="icon" href="/headgate/assets/mark.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/headgate/assets/headgate.css">
+<script src="/headgate/assets/starting.js" defer></script>
+<noscript><meta http-equiv="refresh" content="{seconds}"></noscript>
 </head>
 <body>
 <main>
@@ -53,7 +54,7 @@ class StartingPage:
     async def show(self, request: Request) -> None:
         """Answer with the page: 503 and `Retry-After`, which the page obeys by itself."""
         body = render(self._upstream.state.phase)
-        headers = own_page_headers(body)
+        headers = own_page_headers(body, scripts=True)
         headers.append((b"retry-after", str(RELOAD_SECONDS).encode()))
         await answer(request, int(HTTPStatus.SERVICE_UNAVAILABLE), headers, body)
 
