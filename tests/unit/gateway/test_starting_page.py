@@ -68,3 +68,12 @@ def test_the_script_reloads_as_often_as_the_page_says() -> None:
 def test_every_phase_has_a_sentence() -> None:
     pages = {render(phase) for phase in get_args(Phase)}
     assert len(pages) == len(get_args(Phase))
+
+
+def test_strangers_see_it_only_while_nobody_can_sign_in() -> None:
+    request, _ = make_request("GET", "/headgate/sign-in", BROWSER)
+    for phase in get_args(Phase):
+        due = StartingPage(WaitingUpstream(phase)).is_due_to_anybody(request)
+        assert due is (phase == "migrating")
+    sheet, _ = make_request("GET", "/headgate/assets/headgate.css", {"sec-fetch-mode": "no-cors"})
+    assert not StartingPage(WaitingUpstream("migrating")).is_due_to_anybody(sheet)

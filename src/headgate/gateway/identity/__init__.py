@@ -16,7 +16,7 @@ from headgate.database.users import UserStore
 from headgate.errors import ApiError, too_many_requests, unauthenticated
 from headgate.gateway.identity.basic import BasicWayIn, parse
 from headgate.gateway.identity.clock import Clock
-from headgate.gateway.identity.directory import Directory
+from headgate.gateway.identity.directory import Directory, Opened, always_open
 from headgate.gateway.identity.hashing import Hasher
 from headgate.gateway.identity.memory import CredentialMemory
 from headgate.gateway.identity.passwords import Passwords
@@ -55,12 +55,13 @@ class Identifier:
         key: bytes,
         settings: AuthSettings,
         observe: Observe,
+        opened: Opened = always_open,
         clock: Clock | None = None,
         hasher: Hasher | None = None,
     ) -> None:
         clock = clock or Clock()
         throttle = Throttle(clock)
-        self.directory = Directory(users, clock, observe)
+        self.directory = Directory(users, clock, observe, opened)
         self._observe = observe
         self._hasher = hasher or Hasher()
         self._passwords = Passwords(

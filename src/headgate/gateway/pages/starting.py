@@ -51,6 +51,11 @@ class StartingPage:
         """Whether this request should see the page."""
         return self._upstream.state.phase != "ready" and request.wants_page
 
+    def is_due_to_anybody(self, request: Request) -> bool:
+        """Whether even a stranger should see it: until the users can be read, nobody can sign
+        in, and the page says no more than `/ready`."""
+        return self._upstream.state.phase == "migrating" and request.wants_page
+
     async def show(self, request: Request) -> None:
         """Answer with the page: 503 and `Retry-After`, which the page obeys by itself."""
         body = render(self._upstream.state.phase)
