@@ -111,6 +111,18 @@ def migrated_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def migrated_copy(
+    tmp_path_factory: pytest.TempPathFactory, migrated_data_dir: Path
+) -> Callable[[], Path]:
+    """Makes such copies, for modules whose tests share a server of their own."""
+
+    def copy() -> Path:
+        return Path(shutil.copytree(migrated_data_dir, tmp_path_factory.mktemp("copy") / "data"))
+
+    return copy
+
+
 @pytest.fixture
 def start_headgate(tmp_path: Path, migrated_data_dir: Path) -> Iterator[StartHeadgate]:
     """Starts servers of a test's own; takes what `HeadgateServer` takes.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,13 +76,9 @@ class Traffic:
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, migrated_data_dir: Path
-) -> Iterator[HeadgateServer]:
+def server(migrated_copy: Callable[[], Path]) -> Iterator[HeadgateServer]:
     """A Headgate whose MLflow each of these tests kills."""
-    data_dir = tmp_path_factory.mktemp("killed") / "data"
-    shutil.copytree(migrated_data_dir, data_dir)
-    with HeadgateServer(data_dir) as started:
+    with HeadgateServer(migrated_copy()) as started:
         yield started.wait_ready()
 
 
