@@ -17,7 +17,7 @@ pytest.importorskip("playwright")
 
 from playwright.sync_api import Browser, TimeoutError, expect
 
-from tests.harness import HeadgateServer, User
+from tests.harness import HeadgateServer, User, eventually
 from tests.harness.browser import PATIENCE_MS, SIGN_IN, Visitor, chromium
 from tests.harness.filling import Filled, fill
 
@@ -295,6 +295,7 @@ def test_a_starting_page_waits_for_mlflow_and_then_shows_what_was_asked_for(
     with Visitor(browser, site.server) as visitor:
         visitor.sign_in(site.ada)
         site.server.mlflow_process().kill()
+        eventually(lambda: site.server.request("GET", "/ready").status == 503, seconds=20)
         visitor.visit(link)
         expect(visitor.page.get_by_role("heading", name="Almost there")).to_be_visible()
         expect(visitor.page.get_by_role("status")).to_contain_text("started again")

@@ -11,7 +11,7 @@ from headgate.gateway.upstream import Phase, Upstream
 RELOAD_SECONDS = 2  # as in assets/starting.js
 
 _WAITING_FOR: dict[Phase, str] = {
-    "migrating": "The database is being brought up to date. This happens once after an upgrade.",
+    "migrating": "The database is being brought up to date, as at a first start.",
     "starting": "MLflow is starting. That takes a few seconds.",
     "restarting": "MLflow stopped and is being started again.",
     "stopped": "MLflow is not running. The log of the server says why.",
