@@ -9,14 +9,11 @@ from types import FrameType
 from bench.options import Options, parse
 from bench.progress import say
 
-# SIGINT too: a shell script that runs us in the background has it ignored otherwise.
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
 
 def main(arguments: list[str]) -> int:
     """Run the benchmark; 0 if every row is valid, 1 if one is not, 130 if interrupted."""
     options = parse(arguments)
-    for name in SIGNALS:
+    for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _interrupt)
     try:
         return _measure(options, arguments)
@@ -45,10 +42,7 @@ def _measure(options: Options, arguments: list[str]) -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End us through every `finally`, whatever the signal."""
-    for name in SIGNALS:
-        # An impatient second one must not cut the clearing up short.
-        signal.signal(name, signal.SIG_IGN)
+    """Let SIGTERM and SIGHUP end us as Ctrl-C does: through every `finally`."""
     raise KeyboardInterrupt
 
 

@@ -42,7 +42,8 @@ class Scene:
     sizes: Sizes
     # For a measure's files: private, and gone with the benchmark.
     folder: Path
-    first_answers: dict[Row, float] = field(default_factory=dict)
+    first_page_seconds: float = 0.0
+    first_answer_seconds: float = 0.0
     salt: bytes = field(default_factory=lambda: secrets.token_bytes(8))
     loads: int = 0
 

@@ -55,17 +55,11 @@ def load_or_create_key(path: Path) -> bytes:
     """Read the key at `path`, or make it (0600, complete or not at all).
 
     Safe when several processes start at once: exactly one key wins. Raises `HeadgateError`
-    for a file that is not such a key, or that cannot be written.
+    for a file that is not such a key.
     """
-    try:
-        if not path.exists():
-            _create(path)
-        return load_key(path)
-    except OSError as error:
-        raise HeadgateError(
-            f"The secret key {path} cannot be used: {error.strerror}.",
-            hint="Mend the space or the permissions of its folder.",
-        ) from None
+    if not path.exists():
+        _create(path)
+    return load_key(path)
 
 
 def load_key(path: Path) -> bytes:

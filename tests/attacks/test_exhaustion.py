@@ -9,8 +9,7 @@ import select
 import socket
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,10 +22,10 @@ GRACE = 8
 
 
 @pytest.fixture(scope="module")
-def server(migrated_copy: Callable[[], Path]) -> Iterator[HeadgateServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadgateServer]:
     """A gateway with little patience, so that nobody has to wait for 25 s in each test."""
     with HeadgateServer(
-        migrated_copy(),
+        tmp_path_factory.mktemp("impatient") / "data",
         environment={"HEADGATE_REQUEST_SECONDS": str(REQUEST_SECONDS)},
     ) as started:
         yield started.wait_ready()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,9 +17,9 @@ EVALUATED = 60
 
 
 @pytest.fixture(scope="module")
-def server(migrated_copy: Callable[[], Path]) -> Iterator[HeadgateServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadgateServer]:
     """A server of its own, as its limits are used up here."""
-    with HeadgateServer(migrated_copy()) as started:
+    with HeadgateServer(tmp_path_factory.mktemp("guessed") / "data") as started:
         yield started.wait_ready()
 
 

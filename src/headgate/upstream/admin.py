@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 from headgate.errors import HeadgateError
 from headgate.secret_store import Secret
 from headgate.settings import Settings
 
-_NAMED = "first-admin"
 _RANDOM_BYTES = 18
 
 
@@ -28,14 +27,13 @@ def admin_password_file(settings: Settings) -> Iterator[Path]:
     if password is None:
         yield generated_password(settings.admin_password_path())
         return
-    path = settings.run_dir() / _NAMED
-    path.unlink(missing_ok=True)  # left by a start that was killed
+    descriptor, name = tempfile.mkstemp(prefix="admin-", dir=settings.run_dir())
     try:
-        with _private_file(path) as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(password)
-        yield path
+        yield Path(name)
     finally:
-        path.unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
 
 
 def admin_name(settings: Settings) -> str:
@@ -61,14 +59,15 @@ def generated_password(path: Path) -> Path:
         return path
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            with _private_file(temporary) as file:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(secrets.token_urlsafe(_RANDOM_BYTES) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
             os.link(temporary, path)
         finally:
-            temporary.unlink(missing_ok=True)
+            temporary.unlink()
     except FileExistsError:
         pass  # Another process made it at the same moment.
     except OSError as fault:
@@ -78,7 +77,3 @@ def generated_password(path: Path) -> Path:
             "HEADGATE_ADMIN_PASSWORD.",
         ) from None
     return path
-
-
-def _private_file(path: Path) -> TextIO:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")

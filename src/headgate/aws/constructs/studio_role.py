@@ -10,7 +10,7 @@ from constructs import Construct
 
 from headgate.aws.constructs.acknowledging import acknowledge, acknowledge_wildcards
 from headgate.aws.constructs.edge import API_PATHS
-from headgate.aws.names import GATEWAY_STACK, SERVING_REPOSITORY
+from headgate.aws.names import GATEWAY_STACK, SERVING_REPOSITORY, STUDIO_USER
 
 _JOBS = (
     "CreateTrainingJob",
@@ -79,7 +79,6 @@ _KINDS = (
     "model",
     "space",
     "training-job",
-    "user-profile",
 )
 
 
@@ -167,7 +166,10 @@ class StudioRole(Construct):
         self._allow(
             "UseSageMaker",
             [f"sagemaker:{action}" for action in actions],
-            [self._arn("sagemaker", f"{kind}/*") for kind in _KINDS],
+            [
+                *(self._arn("sagemaker", f"{kind}/*") for kind in _KINDS),
+                self._arn("sagemaker", f"user-profile/*/{STUDIO_USER}"),
+            ],
             "People name their jobs, models, endpoints and apps as they like.",
         )
         self._allow(
