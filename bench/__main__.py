@@ -9,11 +9,14 @@ from types import FrameType
 from bench.options import Options, parse
 from bench.progress import say
 
+# SIGINT too: a shell script that runs us in the background has it ignored otherwise.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def main(arguments: list[str]) -> int:
     """Run the benchmark; 0 if every row is valid, 1 if one is not, 130 if interrupted."""
     options = parse(arguments)
-    for name in (signal.SIGTERM, signal.SIGHUP):
+    for name in SIGNALS:
         signal.signal(name, _interrupt)
     try:
         return _measure(options, arguments)
@@ -42,7 +45,10 @@ def _measure(options: Options, arguments: list[str]) -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Let SIGTERM and SIGHUP end us as Ctrl-C does: through every `finally`."""
+    """End us through every `finally`, whatever the signal."""
+    for name in SIGNALS:
+        # An impatient second one must not cut the clearing up short.
+        signal.signal(name, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("mlflow", "SQLAlchemy", "uvicorn", "psycopg", "PyMySQL")
 
 
@@ -29,7 +30,7 @@ def describe(command: Sequence[str]) -> list[tuple[str, str]]:
         ("System", system),
         ("Temporary folder", f"on {_file_system(Path(tempfile.gettempdir()))}"),
         ("Load before", f"{os.getloadavg()[0]:.2f} (1 minute); should be near 0"),
-        ("Headgate", f"{_package('headgate')}, commit {_commit()}"),
+        ("Headgate", f"{_headgate()}, commit {_commit()}"),
         ("Python", f"{platform.python_version()}; " + ", ".join(map(_named_package, PACKAGES))),
         ("Programs", f"nginx {_program('nginx', '-v')}, wrk {_program('wrk', '-v')}"),
     ]
@@ -65,8 +66,15 @@ def _package(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        # Run from a checkout, or an extra that is not installed.
+        # An extra that this run may not need.
         return "not installed"
+
+
+def _headgate() -> str:
+    """The version of the checkout, which is what runs, installed or not."""
+    text = (ROOT / "src" / "headgate" / "__init__.py").read_text()
+    found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
+    return found[1] if found else "unknown version"
 
 
 def _named_package(name: str) -> str:
@@ -74,7 +82,7 @@ def _named_package(name: str) -> str:
 
 
 def _commit() -> str:
-    told = _output("git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty")
+    told = _output("git", "-C", str(ROOT), "describe", "--always", "--dirty")
     return told.strip() or "unknown"
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData, create_engine, insert, text
 from sqlalchemy.pool import NullPool
-from tests.harness.server import clean_environment
 
 from bench.databases import Database
+from tests.harness.server import clean_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 METRICS, PARAMS, TAGS = 10, 10, 6

@@ -31,11 +31,12 @@ if [ ! -e "$policy" ]; then
 fi
 
 log="$(mktemp)"
-echo "Installing$missing ..." >&2
 export DEBIAN_FRONTEND=noninteractive
-if { apt-get update -q && apt-get install -q -y --no-install-recommends $missing; } >"$log" 2>&1; then
-    rm -f "$log"
-    exit 0
-fi
-tail -n 5 "$log" >&2
-echo "warning: not all could be installed ($log); what needs them is left out" >&2
+echo "Installing$missing ..." >&2
+apt-get update -q >"$log" 2>&1 || true
+failed=""
+for package in $missing; do
+    apt-get install -q -y --no-install-recommends "$package" >>"$log" 2>&1 || failed="$failed $package"
+done
+[ -z "$failed" ] ||
+    echo "warning: could not install$failed ($log says why); what needs them is left out" >&2

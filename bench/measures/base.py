@@ -42,8 +42,7 @@ class Scene:
     sizes: Sizes
     # For a measure's files: private, and gone with the benchmark.
     folder: Path
-    first_page_seconds: float = 0.0
-    first_answer_seconds: float = 0.0
+    first_answers: dict[Row, float] = field(default_factory=dict)
     salt: bytes = field(default_factory=lambda: secrets.token_bytes(8))
     loads: int = 0
 

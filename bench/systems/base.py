@@ -14,10 +14,9 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
+from bench.processes import Processes
 from tests.harness.server import clean_environment
 from tests.harness.waiting import free_port
-
-from bench.processes import Processes
 
 USER = "admin"
 # One for a whole benchmark: a system keeps its users in what is copied.

@@ -12,10 +12,9 @@ import shutil
 import subprocess
 from typing import ClassVar
 
-from tests.harness.waiting import free_port
-
 from bench.processes import as_ourselves
 from bench.systems.base import PASSWORD, USER, System
+from tests.harness.waiting import free_port
 
 # The body limit is lifted: with the sample's 5 MB no artifact of a real size would pass.
 CONFIGURATION = """daemon off;
@@ -57,7 +56,7 @@ class Reference(System):
     title: ClassVar[str] = "nginx + mlflow server"
     about: ClassVar[str] = (
         "nginx with basic auth (htpasswd, one worker) in front of `mlflow server --workers 4`: "
-        "one shared name, no permissions"
+        "one shared name, no permissions; its job runner on, as it comes"
     )
 
     def prepare(self) -> None:

@@ -55,11 +55,17 @@ def load_or_create_key(path: Path) -> bytes:
     """Read the key at `path`, or make it (0600, complete or not at all).
 
     Safe when several processes start at once: exactly one key wins. Raises `HeadgateError`
-    for a file that is not such a key.
+    for a file that is not such a key, or that cannot be written.
     """
-    if not path.exists():
-        _create(path)
-    return load_key(path)
+    try:
+        if not path.exists():
+            _create(path)
+        return load_key(path)
+    except OSError as error:
+        raise HeadgateError(
+            f"The secret key {path} cannot be used: {error.strerror}.",
+            hint="Mend the space or the permissions of its folder.",
+        ) from None
 
 
 def load_key(path: Path) -> bytes:

@@ -9,7 +9,8 @@ import select
 import socket
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,10 +23,10 @@ GRACE = 8
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadgateServer]:
+def server(migrated_copy: Callable[[], Path]) -> Iterator[HeadgateServer]:
     """A gateway with little patience, so that nobody has to wait for 25 s in each test."""
     with HeadgateServer(
-        tmp_path_factory.mktemp("impatient") / "data",
+        migrated_copy(),
         environment={"HEADGATE_REQUEST_SECONDS": str(REQUEST_SECONDS)},
     ) as started:
         yield started.wait_ready()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,9 +18,9 @@ EVALUATED = 60
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadgateServer]:
+def server(migrated_copy: Callable[[], Path]) -> Iterator[HeadgateServer]:
     """A server of its own, as its limits are used up here."""
-    with HeadgateServer(tmp_path_factory.mktemp("guessed") / "data") as started:
+    with HeadgateServer(migrated_copy()) as started:
         yield started.wait_ready()
 
 

@@ -34,8 +34,8 @@ MIGRATING_PROCESS = """
 import sys
 from pathlib import Path
 from headgate.settings import Settings
-from headgate.upstream import migrate
 uri = sys.stdin.readline().strip()
+from headgate.upstream import migrate
 migrate(
     Settings(data_dir=Path(sys.argv[1]), backend_store_uri=uri),
     lambda event: print(event, flush=True),
@@ -124,6 +124,23 @@ def test_an_old_store_is_migrated_after_a_yes_and_kept_as_it_was(tmp_path: Path)
     assert rows(kept, "SELECT version_num FROM alembic_version") == [("5b0e9adcef9c",)]
     for path in (database, kept):
         assert rows(path, "SELECT run_uuid, name FROM runs ORDER BY 1") == runs
+
+
+def test_runs_of_this_mlflow_get_users_beside_them_only_after_a_yes(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path / "data")
+    migrate(settings, lambda _: None, never)
+    database = sqlite_file(settings.backend_uri())
+    assert database is not None
+    with closing(sqlite3.connect(database)) as connection, connection:
+        # What plain `mlflow server` of this version leaves: runs, and nothing about users.
+        connection.execute("INSERT INTO runs (run_uuid, experiment_id) VALUES ('r', 0)")
+        connection.execute("DROP TABLE alembic_version_auth")
+        connection.execute("DROP TABLE users")
+    before = rows(database, "SELECT name FROM sqlite_master ORDER BY 1")
+    with pytest.raises(DatabaseError, match="was not migrated"):
+        migrate(settings, lambda _: None, no)
+    assert rows(database, "SELECT name FROM sqlite_master ORDER BY 1") == before
+    assert "holds runs but no users" in (plan(settings).question or "")
 
 
 def test_a_newer_store_is_refused_and_left_untouched(tmp_path: Path) -> None:
@@ -285,6 +302,36 @@ def test_a_mysql_database_on_which_mlflow_itself_failed_is_taken_over(
             connection.execute(sqlalchemy.text(statement))
     migrate(settings, lambda _: None, yes)
     assert is_done(settings)
+
+
+def test_users_of_mlflows_own_auth_app_are_kept_and_no_password_is_made_up(tmp_path: Path) -> None:
+    users = tmp_path / "basic_auth.db"
+    with closing(sqlite3.connect(users)) as connection, connection:
+        # As MLflow before 3.6 made it, without a revision.
+        connection.executescript(
+            "CREATE TABLE users (id INTEGER PRIMARY KEY, username VARCHAR(255) UNIQUE,"
+            " password_hash VARCHAR(255), is_admin BOOLEAN);"
+            "CREATE TABLE experiment_permissions (id INTEGER PRIMARY KEY,"
+            " experiment_id VARCHAR(255) NOT NULL, user_id INTEGER NOT NULL,"
+            " permission VARCHAR(255), CONSTRAINT fk_user_id FOREIGN KEY(user_id)"
+            " REFERENCES users (id),"
+            " CONSTRAINT unique_experiment_user UNIQUE (experiment_id, user_id));"
+            "CREATE TABLE registered_model_permissions (id INTEGER PRIMARY KEY,"
+            " name VARCHAR(255) NOT NULL, user_id INTEGER NOT NULL, permission VARCHAR(255),"
+            " CONSTRAINT fk_user_id FOREIGN KEY(user_id) REFERENCES users (id),"
+            " CONSTRAINT unique_name_user UNIQUE (name, user_id));"
+            "INSERT INTO users VALUES (1, 'admin', 'a-hash', 1), (2, 'ann', 'b-hash', 0);"
+        )
+    settings = Settings(data_dir=tmp_path / "data", auth_database_uri=f"sqlite:///{users}")
+    questions: list[str] = []
+    migrate(settings, lambda _: None, lambda question: not questions.append(question))
+    assert "basic_auth.db holds MLflow's users and permissions" in questions[0]
+    assert is_done(settings)
+    assert not settings.admin_password_path().exists()
+    assert rows(users, "SELECT id, username, password_hash FROM users") == [
+        (1, "admin", "a-hash"),
+        (2, "ann", "b-hash"),
+    ]
 
 
 def test_users_may_have_a_database_of_their_own(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from tests.conftest import StartHeadgate
+import pytest
+
 from tests.harness import HeadgateServer, eventually
 
 WRITERS = 4
@@ -73,10 +75,27 @@ class Traffic:
             self._over.wait(0.1)
 
 
-def test_everything_acknowledged_survives_the_death_of_mlflow(
-    start_headgate: StartHeadgate,
-) -> None:
-    server = start_headgate().wait_ready()
+@pytest.fixture(scope="module")
+def server(migrated_copy: Callable[[], Path]) -> Iterator[HeadgateServer]:
+    """A Headgate whose MLflow each of these tests kills."""
+    with HeadgateServer(migrated_copy()) as started:
+        yield started.wait_ready()
+
+
+def kill_mlflow(server: HeadgateServer) -> int:
+    """SIGKILL to MLflow; the id of the process that was."""
+    process = server.mlflow_process()
+    process.kill()
+    return process.pid
+
+
+def wait_restarted(server: HeadgateServer, killed: int) -> None:
+    """Wait until another MLflow answers."""
+    eventually(lambda: server.mlflow_process().pid != killed, seconds=60, why=server.story)
+    server.wait_ready()
+
+
+def test_everything_acknowledged_survives_the_death_of_mlflow(server: HeadgateServer) -> None:
     supervisor = server.pid
     made = server.api("POST", "/api/2.0/mlflow/runs/create", {"experiment_id": "0"})
     run_id = made["run"]["info"]["run_id"]
@@ -84,10 +103,7 @@ def test_everything_acknowledged_survives_the_death_of_mlflow(
 
     with traffic.flowing():
         eventually(lambda: traffic.count() > 20, seconds=30, why=server.story)
-        first = server.mlflow_process()
-        first.kill()
-        eventually(lambda: server.mlflow_process().pid != first.pid, seconds=60, why=server.story)
-        server.wait_ready()
+        wait_restarted(server, kill_mlflow(server))
         before = traffic.count()
         eventually(lambda: traffic.count() > before + 20, seconds=60, why=server.story)
 
@@ -101,28 +117,16 @@ def test_everything_acknowledged_survives_the_death_of_mlflow(
         assert {point["step"] for point in found["metrics"]} >= set(steps)
 
 
-def test_the_reason_of_a_restart_is_in_the_log_and_in_the_status(
-    start_headgate: StartHeadgate,
-) -> None:
-    server = start_headgate().wait_ready()
-    first = server.mlflow_process()
-    first.kill()
-    eventually(lambda: server.mlflow_process().pid != first.pid, seconds=60, why=server.story)
+def test_the_reason_of_a_restart_is_in_the_log_and_in_the_status(server: HeadgateServer) -> None:
+    wait_restarted(server, kill_mlflow(server))
     assert "signal 9" in server.stderr()
-    server.wait_ready()
     status = server.request("GET", "/headgate/api/status", user=server.admin)
     assert status.status == 200
     assert b"signal 9" in status.body
 
 
-def test_a_request_that_comes_while_mlflow_restarts_waits_for_it(
-    start_headgate: StartHeadgate,
-) -> None:
-    server = start_headgate().wait_ready()
+def test_a_request_that_comes_while_mlflow_restarts_waits_for_it(server: HeadgateServer) -> None:
     search = "/api/2.0/mlflow/experiments/search?max_results=5"
-    # Remember the credential, so that nothing but MLflow is waited for.
-    assert server.request("GET", search, user=server.admin).status == 200
-    first = server.mlflow_process()
-    first.kill()
+    kill_mlflow(server)
     eventually(lambda: server.request("GET", "/ready").status == 503, seconds=10)
     assert server.request("GET", search, user=server.admin, seconds=90).status == 200

@@ -74,9 +74,11 @@ def test_a_second_headgate_on_the_same_folder_is_refused(start_headgate: StartHe
     assert first.api("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0")
 
 
-def test_of_two_started_at_once_on_a_new_folder_one_stays(start_headgate: StartHeadgate) -> None:
-    first = start_headgate()
-    second = start_headgate(log_name="second")
+def test_of_two_started_at_once_on_a_new_folder_one_stays(
+    tmp_path: Path, start_headgate: StartHeadgate
+) -> None:
+    first = start_headgate(tmp_path / "data")
+    second = start_headgate(tmp_path / "data", log_name="second")
     both = (first, second)
     eventually(
         lambda: any(server.poll() is not None for server in both),

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -214,6 +215,17 @@ async def test_stopping_in_the_middle_of_a_migration_ends_it(tmp_path: Path) -> 
         await begun.wait()
         assert made.state.phase == "migrating"
     assert not any(isinstance(event, UpstreamStarting) for event in seen)
+
+
+async def test_a_migration_that_hangs_does_not_keep_us(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headgate.upstream.supervise.LAST_SECONDS", 0.2)
+    released = threading.Event()
+    async with running(tmp_path, prepare=lambda *_: released.wait()) as (made, _):
+        assert not await made.wait_ready(0)
+    assert made.state.phase == "stopped"
+    released.set()
 
 
 async def test_a_database_that_cannot_be_migrated_ends_the_supervisor(tmp_path: Path) -> None:

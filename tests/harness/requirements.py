@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 
 from headgate.aws.node import find_node
 from headgate.errors import HeadgateError
@@ -48,10 +50,15 @@ def _cdk() -> str | None:
     return None
 
 
+@cache
 def _root() -> str | None:
     if not sys.platform.startswith("linux"):
         return "mounts and other users are tried on Linux only"
-    return None if os.geteuid() == 0 else "needs root (a small tmpfs, another user)"
+    if os.geteuid() != 0:
+        return "needs root (a small tmpfs, another user)"
+    # Root of a container may lack the right to mount.
+    can_mount = shutil.which("unshare") and not subprocess.call(["unshare", "--mount", "true"])
+    return None if can_mount else "this root may not mount a small tmpfs"
 
 
 # Marker -> why its tests cannot run here, or None if they can.

@@ -183,6 +183,11 @@ class HeadgateServer:
         self.processes()
         os.killpg(self.pid, signal.SIGINT)
 
+    def terminate(self) -> None:
+        """SIGTERM, without waiting for what comes of it."""
+        self.processes()
+        self._running().send_signal(signal.SIGTERM)
+
     def stop(self, seconds: float = 15) -> int:
         """SIGTERM, then wait for the whole tree to be gone; the exit code."""
         process = self._running()
@@ -192,7 +197,7 @@ class HeadgateServer:
         try:
             return self.wait_gone(seconds)
         finally:
-            self._clear_away()
+            self.clear_away()
 
     def kill(self) -> None:
         """SIGKILL to `headgate up` itself and to nothing else."""
@@ -222,7 +227,7 @@ class HeadgateServer:
             return
         if kind is None and self._process.poll() is None:
             self.stop()
-        self._clear_away()
+        self.clear_away()
 
     # Looking at it
 
@@ -245,7 +250,9 @@ class HeadgateServer:
         found = [
             process
             for process in self.processes()
-            if "headgate.mlflow_app:create_app" in " ".join(_command_line(process))
+            # The guardian above it names the same command.
+            if "headgate.mlflow_app:create_app" in (command := " ".join(_command_line(process)))
+            and "guardian.py" not in command
         ]
         assert found, f"MLflow does not run. {self.story()}"
         return found[0]
@@ -360,8 +367,8 @@ class HeadgateServer:
             raise RuntimeError("This server was never started.")
         return self._process
 
-    def _clear_away(self) -> None:
-        """Leave nothing behind, whatever state the test left it in."""
+    def clear_away(self) -> None:
+        """Leave no process behind, whatever state the test left it in."""
         if self._running().poll() is None:
             self._running().kill()
         self._running().wait(10)

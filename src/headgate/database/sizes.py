@@ -66,8 +66,10 @@ def _postgresql(connection: sqlalchemy.Connection) -> StoreSize:
     total = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
     rows = connection.execute(
         text(
-            "SELECT relname, n_live_tup, pg_total_relation_size(relid) "
-            "FROM pg_stat_user_tables WHERE schemaname = current_schema()"
+            # A crash loses the statistics; the catalogue knows the last ANALYZE.
+            "SELECT stat.relname, greatest(n_live_tup, reltuples::bigint), "
+            "pg_total_relation_size(relid) FROM pg_stat_user_tables AS stat "
+            "JOIN pg_class ON pg_class.oid = relid WHERE schemaname = current_schema()"
         )
     )
     return StoreSize(total, [TableSize(name, count, size) for name, count, size in rows])

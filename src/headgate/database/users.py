@@ -148,9 +148,11 @@ def _create(connection: sa.Connection) -> None:
 
 
 def _trigger(table: str) -> str:
+    # DDL takes no parameters; the names are those of our own tables.
+    delete = f"DELETE FROM {table} WHERE user_id = OLD.id"  # noqa: S608
     return (
         f"CREATE TRIGGER IF NOT EXISTS {table}_go_with_their_user AFTER DELETE ON users "
-        f"BEGIN DELETE FROM {table} WHERE user_id = OLD.id; END"
+        f"BEGIN {delete}; END"
     )
 
 

@@ -5,7 +5,8 @@
 3. health paths are answered, to anybody and for any Host;
 4. the Host has to be one of ours, a foreign Origin may not write (`hosts.py`);
 5. CORS preflights are answered;
-6. the sign-in page and its assets are shown to anybody;
+6. the sign-in page and its assets are shown to anybody; while the database of users is migrated
+   a page that says so is shown in place of every page;
 7. who is it? (`identity/`), and did their own page send this (`identity/csrf.py`)?
 8. our own routes, MLflow's static files, and for the rest MLflow itself (`proxy.py`), or a page
    that says that it is starting.
@@ -121,6 +122,9 @@ class Gateway:
         if self._hosts.is_preflight(request):
             request.route = "preflight"
             await self._hosts.answer_preflight(request)
+            return
+        if self._starting_page.is_due_to_anybody(request):
+            await self._starting_page.show(request)
             return
         page = self._pages.get(request.raw_path)
         if page is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 
 import msgspec
@@ -66,6 +67,7 @@ async def compose(
         settings=settings,
         observe=observers,
         admin_secret=Secret(settings.admin_secret) if settings.admin_secret else None,
+        opened=partial(_is_migrated, upstream, settings.upstream_wait_seconds),
     )
     status = Status(
         upstream=upstream,
@@ -99,6 +101,13 @@ async def compose(
         identifier.close()
         auth_engine.dispose()
         status_engine.dispose()
+
+
+async def _is_migrated(upstream: Upstream, seconds: float) -> bool:
+    """Whether the databases may be opened, at the latest after `seconds`."""
+    if upstream.state.phase == "migrating":
+        await upstream.wait_ready(seconds)
+    return upstream.state.phase != "migrating"
 
 
 def _more_routes(metrics: Metrics, status: Status) -> dict[bytes, Handler]:

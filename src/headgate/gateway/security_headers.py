@@ -22,6 +22,7 @@ OWN_PAGE_POLICY = (
     b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
     b"base-uri 'none'; frame-ancestors 'none'"
 )
+OWN_SCRIPT_POLICY = OWN_PAGE_POLICY + b"; script-src 'self'"
 PASSIVE_POLICY = (
     b"sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; "
     b"media-src 'self'; frame-ancestors 'self'"
@@ -44,13 +45,13 @@ _COMMON: tuple[tuple[bytes, bytes], ...] = (
 _TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 
-def own_page_headers(body: bytes) -> Headers:
-    """Headers of an HTML page of ours."""
+def own_page_headers(body: bytes, *, scripts: bool = False) -> Headers:
+    """Headers of an HTML page of ours, with scripts from our files or, as a rule, without."""
     return [
         (b"content-type", b"text/html; charset=utf-8"),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
-        (b"content-security-policy", OWN_PAGE_POLICY),
+        (b"content-security-policy", OWN_SCRIPT_POLICY if scripts else OWN_PAGE_POLICY),
         (b"x-frame-options", b"DENY"),
     ]
 

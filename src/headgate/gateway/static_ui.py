@@ -75,7 +75,8 @@ class _Content:
 
 
 class StaticUI:
-    """The files of one `build` folder: `/` is its page, `/static-files/…` the rest.
+    """The files of one `build` folder: `/` is its page, `/static-files/…` the rest, and
+    `/favicon.ico` its icon.
 
     Without a folder it serves nothing, and MLflow itself is asked for its files.
     """
@@ -88,7 +89,7 @@ class StaticUI:
     def serves(self, request: Request) -> bool:
         """Whether the path is the UI's, be it an existing file or not."""
         path = request.raw_path
-        return bool(self._files) and (path == b"/" or path.startswith(PREFIX))
+        return path in self._files or (bool(self._files) and path.startswith(PREFIX))
 
     async def serve(self, request: Request) -> None:
         """Answer with the file, 304 if the client has it; `ApiError` 404 or 405."""
@@ -196,6 +197,10 @@ def _list_files(folder: Path) -> dict[bytes, _File]:
     if page is not None:
         # Never kept: after signing out, Back must not show it again.
         files[b"/"] = _File(page.path, page.content_type, b"no-store", page.compressible)
+    icon = files.get(PREFIX + b"favicon.ico")
+    if icon is not None:
+        # Browsers ask for it by themselves, beside pages that name none (the trace renderer).
+        files[b"/favicon.ico"] = icon
     return files
 
 

@@ -11,6 +11,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 _QUEUES = "_MLFLOW_HUEY_STORAGE_PATH"
 
@@ -23,7 +24,8 @@ def start_job_runner() -> None:
 
     store = os.environ["_MLFLOW_SERVER_FILE_STORE"]
     _check_requirements(store)
-    folder = tempfile.mkdtemp(prefix="headgate-jobs-")
+    # In the private folder that MLflow works in; the supervisor removes it after a kill.
+    folder = tempfile.mkdtemp(prefix="jobs-", dir=Path.cwd())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ[_QUEUES] = folder
     addresses = {"MLFLOW_TRACKING_URI": store, "MLFLOW_BACKEND_STORE_URI": store}

@@ -16,8 +16,11 @@ _DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
 def check_uri(uri: SecretStr) -> SecretStr:
     """Refuse what is no database URI of a kind we serve; the message never holds a password."""
     scheme, separator, rest = uri.get_secret_value().partition("://")
-    if not separator:
-        raise ValueError("not a database URI, such as sqlite:///mlflow.db or postgresql://…")
+    if not separator or scheme == "file":
+        raise ValueError(
+            "not a database URI, such as sqlite:///mlflow.db or postgresql://…. A folder of "
+            "MLflow's file store becomes a database with `mlflow migrate-filestore`"
+        )
     if scheme.partition("+")[0] not in _DATABASES:
         raise ValueError(f"no driver for scheme {scheme!r}. Use sqlite, postgresql or mysql")
     if scheme.startswith("sqlite") and rest in ("", "/", "/:memory:"):

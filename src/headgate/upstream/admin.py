@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from headgate.errors import HeadgateError
 from headgate.secret_store import Secret
 from headgate.settings import Settings
 
+_NAMED = "first-admin"
 _RANDOM_BYTES = 18
 
 
@@ -27,13 +28,14 @@ def admin_password_file(settings: Settings) -> Iterator[Path]:
     if password is None:
         yield generated_password(settings.admin_password_path())
         return
-    descriptor, name = tempfile.mkstemp(prefix="admin-", dir=settings.run_dir())
+    path = settings.run_dir() / _NAMED
+    path.unlink(missing_ok=True)  # left by a start that was killed
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with _private_file(path) as file:
             file.write(password)
-        yield Path(name)
+        yield path
     finally:
-        Path(name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def admin_name(settings: Settings) -> str:
@@ -59,15 +61,14 @@ def generated_password(path: Path) -> Path:
         return path
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            with _private_file(temporary) as file:
                 file.write(secrets.token_urlsafe(_RANDOM_BYTES) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
             os.link(temporary, path)
         finally:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
     except FileExistsError:
         pass  # Another process made it at the same moment.
     except OSError as fault:
@@ -77,3 +78,7 @@ def generated_password(path: Path) -> Path:
             "HEADGATE_ADMIN_PASSWORD.",
         ) from None
     return path
+
+
+def _private_file(path: Path) -> TextIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")

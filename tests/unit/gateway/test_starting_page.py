@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from headgate.gateway.pages.starting import StartingPage, render
-from headgate.gateway.security_headers import OWN_PAGE_POLICY
+import headgate.gateway.pages
+from headgate.gateway.pages.starting import RELOAD_SECONDS, StartingPage, render
+from headgate.gateway.security_headers import OWN_SCRIPT_POLICY
 from headgate.gateway.upstream import Phase, UpstreamAddress, UpstreamState
 from tests.unit.gateway.asgi import make_request
 
+ASSETS = Path(headgate.gateway.pages.__file__).parent / "assets"
 BROWSER = {"sec-fetch-mode": "navigate", "accept": "text/html"}
 
 
@@ -26,7 +29,7 @@ class WaitingUpstream:
         return False
 
 
-async def test_a_person_is_told_what_is_waited_for_and_the_page_reloads_without_a_script() -> None:
+async def test_a_person_is_told_what_is_waited_for_and_the_page_reloads() -> None:
     request, answer = make_request("GET", "/", BROWSER)
     page = StartingPage(WaitingUpstream("migrating"))
     assert page.is_due(request)
@@ -34,10 +37,10 @@ async def test_a_person_is_told_what_is_waited_for_and_the_page_reloads_without_
     assert answer.status == 503
     assert answer.headers[b"retry-after"] == b"2"
     assert answer.headers[b"cache-control"] == b"no-store"
-    assert answer.headers[b"content-security-policy"] == OWN_PAGE_POLICY
-    assert b'http-equiv="refresh"' in answer.body
+    assert answer.headers[b"content-security-policy"] == OWN_SCRIPT_POLICY
+    assert b'src="/headgate/assets/starting.js"' in answer.body
+    assert b'<noscript><meta http-equiv="refresh" content="2"></noscript>' in answer.body
     assert b"database is being brought up to date" in answer.body
-    assert b"<script" not in answer.body
 
 
 @pytest.mark.parametrize(
@@ -58,6 +61,19 @@ def test_nobody_sees_it_once_mlflow_is_ready() -> None:
     assert not StartingPage(WaitingUpstream("ready")).is_due(request)
 
 
+def test_the_script_reloads_as_often_as_the_page_says() -> None:
+    assert f"{RELOAD_SECONDS * 1000});" in (ASSETS / "starting.js").read_text()
+
+
 def test_every_phase_has_a_sentence() -> None:
     pages = {render(phase) for phase in get_args(Phase)}
     assert len(pages) == len(get_args(Phase))
+
+
+def test_strangers_see_it_only_while_nobody_can_sign_in() -> None:
+    request, _ = make_request("GET", "/headgate/sign-in", BROWSER)
+    for phase in get_args(Phase):
+        due = StartingPage(WaitingUpstream(phase)).is_due_to_anybody(request)
+        assert due is (phase == "migrating")
+    sheet, _ = make_request("GET", "/headgate/assets/headgate.css", {"sec-fetch-mode": "no-cors"})
+    assert not StartingPage(WaitingUpstream("migrating")).is_due_to_anybody(sheet)

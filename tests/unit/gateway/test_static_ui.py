@@ -27,6 +27,7 @@ def folder(tmp_path: Path) -> Path:
     (build / "index.html").write_bytes(PAGE)
     (build / "static" / "js" / "main.c2f5f8d4.js").write_bytes(SCRIPT)
     (build / "manifest.json").write_bytes(b"{}")
+    (build / "favicon.ico").write_bytes(b"icon")
     (build / "logo.33c4f99d8d4fe9d8.png").write_bytes(b"\x89PNG" * 500)
     (tmp_path / "server" / "secret.txt").write_text("not yours")
     return build
@@ -99,6 +100,11 @@ async def test_head_has_the_headers_alone(folder: Path) -> None:
     head = await get(ui, HASHED, "HEAD", accept_encoding="gzip")
     assert head.body == b""
     assert head.headers == (await get(ui, HASHED, accept_encoding="gzip")).headers
+
+
+async def test_a_browser_finds_the_icon_by_itself(folder: Path) -> None:
+    answer = await get(StaticUI(folder), "/favicon.ico")
+    assert (answer.headers[b"content-type"], answer.body) == (b"image/x-icon", b"icon")
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,15 @@ async def test_a_changed_password_counts_within_five_seconds(world: World) -> No
     assert (await world.enter(basic("bob", "a new password"))).username == "bob"
 
 
+async def test_a_password_just_set_and_a_user_just_made_get_in_at_once(world: World) -> None:
+    await world.enter(basic("bob", "bob's password"))
+    await world.refused(basic("dora", "dora's password"))
+    world.users.change_password("bob", "a new password")
+    world.users.add("dora", "dora's password")
+    assert (await world.enter(basic("bob", "a new password"))).username == "bob"
+    assert (await world.enter(basic("dora", "dora's password"))).username == "dora"
+
+
 async def test_a_change_of_role_counts_within_five_seconds(world: World) -> None:
     await world.enter(basic("bob", "bob's password"))
     world.users.change("bob", is_admin=True)

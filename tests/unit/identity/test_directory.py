@@ -6,14 +6,22 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from headgate.database.engine import make_engine
+from headgate.database.users import UserStore
 from headgate.errors import ApiError, unavailable
 from headgate.gateway.identity.clock import Clock
-from headgate.gateway.identity.directory import BELIEVED_FOR, REFRESHED_AFTER, FreshRows
-from tests.unit.identity.world import FakeClock
+from headgate.gateway.identity.directory import (
+    BELIEVED_FOR,
+    REFRESHED_AFTER,
+    Directory,
+    FreshRows,
+)
+from tests.unit.identity.world import FakeClock, make_world
 
 
 class Source:
@@ -157,3 +165,44 @@ async def test_a_caller_who_goes_away_leaves_the_others_their_answer(
     first.cancel()
     source.may_go_on.set()
     assert await second == "old"
+
+
+async def test_nobody_opens_the_database_while_it_is_migrated(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    migrated = asyncio.Event()
+
+    async def opened() -> bool:
+        await migrated.wait()
+        return True
+
+    directory = Directory(
+        UserStore(make_engine(f"sqlite:///{path}")), Clock(), lambda event: None, opened
+    )
+    early = asyncio.create_task(directory.user("ada"))
+    tokens = asyncio.create_task(directory.list_tokens(None))
+    await asyncio.sleep(0)
+    assert not path.exists()
+
+    make_world(tmp_path)
+    migrated.set()
+    found = await early
+    assert found is not None
+    assert found.username == "ada"
+    assert await tokens == []
+    directory.close()
+
+
+async def test_who_waited_for_long_enough_is_told_to_come_again(tmp_path: Path) -> None:
+    async def opened() -> bool:
+        return False
+
+    path = tmp_path / "auth.db"
+    directory = Directory(
+        UserStore(make_engine(f"sqlite:///{path}")), Clock(), lambda event: None, opened
+    )
+    for waiting in (directory.user("ada"), directory.list_tokens(None)):
+        with pytest.raises(ApiError) as refused:
+            await waiting
+        assert refused.value.status == 503
+    assert not path.exists()
+    directory.close()

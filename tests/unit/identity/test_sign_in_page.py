@@ -203,6 +203,7 @@ async def test_the_page_is_there_while_the_database_is_away(world: World) -> Non
     [
         ("/headgate/assets/headgate.css", b"text/css; charset=utf-8"),
         ("/headgate/assets/mark.svg", b"image/svg+xml"),
+        ("/headgate/assets/starting.js", b"text/javascript; charset=utf-8"),
     ],
 )
 async def test_the_assets_are_there_for_anybody(world: World, path: str, kind: bytes) -> None:
@@ -217,4 +218,5 @@ async def test_nothing_else_is_there_for_anybody(world: World) -> None:
         b"/headgate/sign-in",
         b"/headgate/assets/headgate.css",
         b"/headgate/assets/mark.svg",
+        b"/headgate/assets/starting.js",
     }

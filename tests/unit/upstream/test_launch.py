@@ -124,6 +124,16 @@ def test_a_link_or_a_file_is_no_private_folder(tmp_path: Path) -> None:
             launch.private_folder(tmp_path / name)
 
 
+def test_what_a_killed_mlflow_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.sock").touch()
+    (tmp_path / "jobs-abc").mkdir()
+    (tmp_path / "jobs-abc" / "queue").touch()
+    (tmp_path / "else").touch()
+    launch.tidy(tmp_path)
+    launch.tidy(tmp_path)
+    assert os.listdir(tmp_path) == ["else"]
+
+
 @pytest.mark.root
 def test_the_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "theirs"

@@ -17,7 +17,7 @@ from headgate.database.users import UserStore
 from headgate.errors import ApiError, too_many_requests, unauthenticated
 from headgate.gateway.identity.basic import BasicWayIn, parse
 from headgate.gateway.identity.clock import Clock
-from headgate.gateway.identity.directory import Directory
+from headgate.gateway.identity.directory import Directory, Opened, always_open
 from headgate.gateway.identity.hashing import Hasher
 from headgate.gateway.identity.iam import SIGNATURE_SCHEME, IamWayIn
 from headgate.gateway.identity.memory import CredentialMemory
@@ -59,13 +59,14 @@ class Identifier:
         key: bytes,
         settings: AuthSettings,
         observe: Observe,
+        opened: Opened = always_open,
         clock: Clock | None = None,
         hasher: Hasher | None = None,
         admin_secret: Secret | None = None,
     ) -> None:
         clock = clock or Clock()
         throttle = Throttle(clock)
-        self.directory = Directory(users, clock, observe)
+        self.directory = Directory(users, clock, observe, opened)
         self._observe = observe
         self._hasher = hasher or Hasher()
         self._admin_secret = (

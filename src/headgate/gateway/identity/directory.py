@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
@@ -26,12 +26,19 @@ K = TypeVar("K")
 V = TypeVar("V")
 R = TypeVar("R")
 Failed = Callable[[SQLAlchemyError], ApiError]
+# Waits, within bounds, until the database may be opened; whether it may.
+Opened = Callable[[], Awaitable[bool]]
 
 REFRESHED_AFTER = 1.0
 BELIEVED_FOR = 2.0
 _THREADS = 4
 _TOLD_EVERY_SECONDS = 60
 _SIZE = 10_000
+
+
+async def always_open() -> bool:
+    """For a database that nobody migrates."""
+    return True
 
 
 class FreshRows(Generic[K, V]):
@@ -44,6 +51,7 @@ class FreshRows(Generic[K, V]):
         clock: Clock,
         failed: Failed,
         *,
+        opened: Opened = always_open,
         size: int = _SIZE,
         slowness: float = 1,
     ) -> None:
@@ -51,6 +59,7 @@ class FreshRows(Generic[K, V]):
         self._executor = executor
         self._clock = clock
         self._failed = failed
+        self._opened = opened
         self._size = size
         self._refreshed_after = REFRESHED_AFTER * slowness
         self._believed_for = BELIEVED_FOR * slowness
@@ -70,6 +79,10 @@ class FreshRows(Generic[K, V]):
                 return row[1]
         return await self._reads.share(key, lambda: self._read(key))
 
+    async def latest(self, key: K) -> V:
+        """The value as the database has it now, whatever is remembered."""
+        return await self._reads.share(key, lambda: self._read(key))
+
     def put(self, key: K, value: V) -> None:
         """We know better than a read that is under way: this was just written."""
         self._keep(key, self._clock.monotonic(), value)
@@ -79,6 +92,8 @@ class FreshRows(Generic[K, V]):
         await self._reads.landed()
 
     async def _read(self, key: K) -> V:
+        if not await self._opened():
+            raise _unreadable()
         # The age counts from before the read: what changes during it may not be in it.
         started = self._clock.monotonic()
         try:
@@ -103,36 +118,39 @@ class FreshRows(Generic[K, V]):
 
 
 class Directory:
-    """A `UserStore` for the event loop. Raises `ApiError` 503 while the database is away."""
+    """A `UserStore` for the event loop. Raises `ApiError` 503 while the database is away.
 
-    def __init__(self, store: UserStore, clock: Clock, observe: Observe) -> None:
+    `opened` holds everything back while the database is migrated: whoever only opened an
+    SQLite file meanwhile would have changed it, and a migration gives such a file up.
+    """
+
+    def __init__(
+        self, store: UserStore, clock: Clock, observe: Observe, opened: Opened = always_open
+    ) -> None:
         self._store = store
         self._clock = clock
         self._observe = observe
+        self._opened = opened
         self._quiet_until = clock.monotonic()
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="identity")
-        self._users = FreshRows(store.find_user, self._executor, clock, self._failed)
-        self._tokens = FreshRows(store.find_token, self._executor, clock, self._failed)
-        self._signed_out = FreshRows(store.is_signed_out, self._executor, clock, self._failed)
-        self._methods = FreshRows(
-            self._find_methods, self._executor, clock, self._failed, slowness=30
-        )
+        self._users = self._fresh_rows(store.find_user)
+        self._tokens = self._fresh_rows(store.find_token)
+        self._signed_out = self._fresh_rows(store.is_signed_out)
+        self._methods = self._fresh_rows(self._find_methods, slowness=30)
 
     async def user(self, username: str) -> User | None:
         """The user of exactly this name."""
         return await self._users.get(username)
-
-    async def user_now(self, username: str) -> User | None:
-        """The user as the database has them at this moment; known here from now on."""
-        user = await self._run(lambda: self._store.find_user(username))
-        self._users.put(username, user)
-        return user
 
     async def replace_password(self, user: User, password_hash: str, *, until: int) -> bool:
         """Give a user another stored hash, unless somebody did so since they were read."""
         return await self._run(
             lambda: self._store.replace_password(user, password_hash, until=until)
         )
+
+    async def latest_user(self, username: str) -> User | None:
+        """The same, as the database has it now: a password just set works at once."""
+        return await self._users.latest(username)
 
     async def token(self, digest: str) -> OwnedToken | None:
         """The token of this digest and its user."""
@@ -169,7 +187,19 @@ class Directory:
         """Let the threads go."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
+    def _fresh_rows(self, load: Callable[[K], V], *, slowness: float = 1) -> FreshRows[K, V]:
+        return FreshRows(
+            load,
+            self._executor,
+            self._clock,
+            self._failed,
+            opened=self._opened,
+            slowness=slowness,
+        )
+
     async def _run(self, work: Callable[[], R]) -> R:
+        if not await self._opened():
+            raise _unreadable()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         except SQLAlchemyError as error:
@@ -184,11 +214,15 @@ class Directory:
         if now >= self._quiet_until:
             self._quiet_until = now + _TOLD_EVERY_SECONDS
             self._observe(UsersUnreadable(self._store.explain(error)))
-        return unavailable(
-            "The users cannot be read: the server is starting, or its database does not answer. "
-            "Try again shortly.",
-            retry_after=2,
-        )
+        return _unreadable()
 
     def _find_methods(self, _key: None) -> Sequence[str]:
         return self._store.hash_methods()
+
+
+def _unreadable() -> ApiError:
+    return unavailable(
+        "The users cannot be read: the server is starting, or its database does not answer. "
+        "Try again shortly.",
+        retry_after=2,
+    )

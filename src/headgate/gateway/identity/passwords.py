@@ -100,7 +100,7 @@ class Passwords:
         """The user whose password this is, and the stored hash that it matched. Every name costs
         the same reads and one hash, but for an admin whose password a secret gives."""
         methods = await self._directory.hash_methods()
-        user = await self._directory.user(username)
+        user = await self._directory.latest_user(username)
         decoy = self._decoys.for_name(username, methods)
         stored = user.password_hash if user is not None else None
         matched = await self._hasher.matches(decoy if stored is None else stored, password)

@@ -105,7 +105,7 @@ class AdminSecret:
             new = await self._hasher.hashed(said.password)
             if await self._directory.replace_password(user, new, until=until):
                 self._observe(PasswordRotated(user.username, self._grace_ms / 60_000))
-        fresh = await self._directory.user_now(user.username)
+        fresh = await self._directory.latest_user(user.username)
         if fresh is None or fresh.password_hash is None:
             return None
         if not await self._hasher.matches(fresh.password_hash, said.password):

@@ -1,4 +1,4 @@
-"""The style sheet and the mark of Headgate's own pages: a fixed list, for anybody.
+"""The files of Headgate's own pages: a fixed list, for anybody.
 
 They are served before sign-in, so nothing is looked up by what a client sends: a path is one
 of these, or it is not.
@@ -17,6 +17,7 @@ _PREFIX = "/headgate/assets/"
 _TYPES = {
     "headgate.css": b"text/css; charset=utf-8",
     "mark.svg": b"image/svg+xml",
+    "starting.js": b"text/javascript; charset=utf-8",
 }
 
 

@@ -38,7 +38,7 @@ _PAGE = """<!doctype html>
 <img class="mark" src="/headgate/assets/mark.svg" alt="">
 <h1>Sign in</h1>
 <p class="quiet">to continue to MLflow</p>
-{message}<form method="post" action="/headgate/sign-in">
+{message}<form method="post">
 <input type="hidden" name="next" value="{next}">
 <label for="username">User name</label>
 <input id="username" name="username" type="text" value="{username}" required maxlength="255"

@@ -8,10 +8,10 @@ from headgate.gateway.request import Request, answer
 from headgate.gateway.security_headers import own_page_headers
 from headgate.gateway.upstream import Phase, Upstream
 
-RELOAD_SECONDS = 2
+RELOAD_SECONDS = 2  # as in assets/starting.js
 
 _WAITING_FOR: dict[Phase, str] = {
-    "migrating": "The database is being brought up to date. This happens once after an upgrade.",
+    "migrating": "The database is being brought up to date, as at a first start.",
     "starting": "MLflow is starting. That takes a few seconds.",
     "restarting": "MLflow stopped and is being started again.",
     "stopped": "MLflow is not running. The log of the server says why.",
@@ -22,10 +22,11 @@ _PAGE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="{seconds}">
 <title>MLflow is starting</title>
 <link rel="icon" href="/headgate/assets/mark.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/headgate/assets/headgate.css">
+<script src="/headgate/assets/starting.js" defer></script>
+<noscript><meta http-equiv="refresh" content="{seconds}"></noscript>
 </head>
 <body>
 <main>
@@ -50,10 +51,15 @@ class StartingPage:
         """Whether this request should see the page."""
         return self._upstream.state.phase != "ready" and request.wants_page
 
+    def is_due_to_anybody(self, request: Request) -> bool:
+        """Whether even a stranger should see it: until the users can be read, nobody can sign
+        in, and the page says no more than `/ready`."""
+        return self._upstream.state.phase == "migrating" and request.wants_page
+
     async def show(self, request: Request) -> None:
         """Answer with the page: 503 and `Retry-After`, which the page obeys by itself."""
         body = render(self._upstream.state.phase)
-        headers = own_page_headers(body)
+        headers = own_page_headers(body, scripts=True)
         headers.append((b"retry-after", str(RELOAD_SECONDS).encode()))
         await answer(request, int(HTTPStatus.SERVICE_UNAVAILABLE), headers, body)
 
