@@ -152,7 +152,8 @@ class Cloud:
         self.master_secret = moto.make_secret(f"master-{name}", "headgate", PASSWORD)
         self.user_secret = moto.make_secret(f"user-{name}", self.user, self.user_password)
         self.admin_secret = moto.make_secret(f"admin-{name}", "admin", self.admin_password)
-        self.key_secret = moto.make_text_secret(f"key-{name}", secrets.token_urlsafe(48))
+        self.key = secrets.token_urlsafe(48)
+        self.key_secret = moto.make_text_secret(f"key-{name}", self.key)
 
     def admin(self) -> User:
         """The admin with the password of the start."""

@@ -25,7 +25,7 @@ _STORES = frozenset(DatabaseSettings.model_fields) | {
 _OF_MLFLOW = (
     _STORES
     | frozenset(DoorSettings.model_fields)
-    | {"default_permission", "secret_key_file", "secret_key_secret", "edge"}
+    | {"default_permission", "secret_key_file", "secret_key_secret", "edge", "drain_seconds"}
 )
 Yes = Annotated[bool, typer.Option("--yes", help="Migrate an existing store without asking.")]
 Maintenance = Annotated[
@@ -104,7 +104,8 @@ def mlflow(
 ) -> None:
     """Migrate the stores, then run MLflow alone, for a `headgate serve` in front of it.
 
-    Only requests that the gateway signed are answered.
+    Only requests that the gateway signed are answered. Told to stop, it goes on until the
+    gateway has finished.
 
     \b
     Examples:
@@ -116,7 +117,7 @@ def mlflow(
 
     address = parse_address(listen) if listen else None
     _migrate(settings, yes=yes)
-    command = launch.server(settings, address)
+    command = launch.outlasting_server(settings, address)
     os.chdir(command.folder)
     os.execve(command.arguments[0], command.arguments, dict(command.environment))  # noqa: S606 - no shell
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +20,12 @@ from starlette.types import ASGIApp
 from headgate import keys
 from headgate.database.access import Access
 from headgate.database.engine import make_engine
+from headgate.database.idle import Usage
 from headgate.database.users import UserStore
 from headgate.errors import forbidden
 from headgate.gateway.app import Gateway, Handler
+from headgate.gateway.bucket import bucket_origins
+from headgate.gateway.database_rest import Waker, close_idle
 from headgate.gateway.head import HeadReader
 from headgate.gateway.hosts import HostPolicy
 from headgate.gateway.identity import Identifier
@@ -61,13 +66,15 @@ async def compose(
     access = Access.of(settings)
     auth_engine = make_engine(settings.auth_uri(), access=access)
     status_engine = make_engine(settings.backend_uri(), pool_size=1, access=access)
+    usages = [Usage(auth_engine), Usage(status_engine)]
+    waker = Waker(usages[0])
     identifier = Identifier(
         users=UserStore(auth_engine, rotating=settings.admin_secret is not None),
         key=keys.derive(key, "session"),
         settings=settings,
         observe=observers,
         admin_secret=Secret(settings.admin_secret) if settings.admin_secret else None,
-        opened=partial(_is_migrated, upstream, settings.upstream_wait_seconds),
+        opened=partial(_is_open, upstream, settings.upstream_wait_seconds, waker),
     )
     status = Status(
         upstream=upstream,
@@ -83,7 +90,7 @@ async def compose(
             iam_networks=settings.iam_networks(),
         ),
         hosts=HostPolicy(settings.allowed_hosts, settings.allowed_origins),
-        security=SecurityHeaders.of(settings),
+        security=SecurityHeaders.of(settings, _redirected_to(settings)),
         identifier=identifier,
         pages=sign_in_pages(identifier),
         own_routes=OwnRoutes(identifier, _more_routes(metrics, status)),
@@ -94,20 +101,36 @@ async def compose(
         observe=observers,
     )
     await proxy.start()
+    resting = asyncio.create_task(_rest(usages, settings.database_idle_seconds))
     try:
         yield Composed(gateway, _metrics_app(metrics), observers)
     finally:
+        resting.cancel()
+        waker.close()
         await proxy.close()
         identifier.close()
         auth_engine.dispose()
         status_engine.dispose()
 
 
-async def _is_migrated(upstream: Upstream, seconds: float) -> bool:
-    """Whether the databases may be opened, at the latest after `seconds`."""
+async def _is_open(upstream: Upstream, seconds: float, waker: Waker) -> bool:
+    """Whether the databases may be opened, at the latest after `seconds`; once they are awake."""
     if upstream.state.phase == "migrating":
         await upstream.wait_ready(seconds)
-    return upstream.state.phase != "migrating"
+    if upstream.state.phase == "migrating":
+        return False
+    await waker()
+    return True
+
+
+def _redirected_to(settings: Settings) -> list[str]:
+    """Where MLflow sends those who download much."""
+    return bucket_origins(settings.artifacts(), os.environ) if settings.presigned_bytes else []
+
+
+async def _rest(usages: Sequence[Usage], seconds: float) -> None:
+    if seconds:
+        await close_idle(usages, seconds)
 
 
 def _more_routes(metrics: Metrics, status: Status) -> dict[bytes, Handler]:

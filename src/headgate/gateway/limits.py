@@ -41,6 +41,8 @@ _UPLOAD_PATH = b"/ajax-api/2.0/mlflow/upload-artifact"
 # How zlib is told about the wrapping: gzip's, zlib's, none.
 _WINDOWS = {"gzip": (zlib.MAX_WBITS | 16,), "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS)}
 _IN_THREAD_BYTES = 1 << 18
+EDGE_BYTES = 10 * 2**20
+"""What an HTTP API of API Gateway takes; it cannot be raised."""
 
 
 def has_body(request: Request) -> bool:
@@ -73,6 +75,8 @@ def check_stream(request: Request, limits: LimitSettings) -> None:
     """Raise `ApiError` for an artifact whose head already tells that it can't be taken."""
     if _coding(request) is not None:
         raise _unsupported_coding()
+    if limits.edge == "http-api" and _declares_more_than(request, EDGE_BYTES):
+        raise _too_large_for_the_edge()
     if limits.max_artifact_bytes:
         check_declared_length(request, limits.max_artifact_bytes)
 
@@ -81,6 +85,7 @@ async def stream(request: Request, limits: LimitSettings) -> AsyncIterator[bytes
     """The body as it comes. Raises `ApiError` 413 when it grows too large, 408 when it stalls."""
     received = 0
     more = True
+    through_edge = limits.edge == "http-api"
     while more:
         try:
             async with asyncio.timeout(limits.request_seconds):
@@ -92,10 +97,29 @@ async def stream(request: Request, limits: LimitSettings) -> AsyncIterator[bytes
         more = message.get("more_body", False)
         chunk = message.get("body", b"")
         received += len(chunk)
+        if through_edge and received > EDGE_BYTES:
+            raise _too_large_for_the_edge()
         if limits.max_artifact_bytes and received > limits.max_artifact_bytes:
             raise body_too_large(limits.max_artifact_bytes)
         if chunk:
             yield chunk
+
+
+def _declares_more_than(request: Request, limit: int) -> bool:
+    declared = request.header(b"content-length") or b"0"
+    return declared.isdigit() and int(declared) > limit
+
+
+def _too_large_for_the_edge() -> ApiError:
+    return ApiError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "INVALID_PARAMETER_VALUE",
+        "The API Gateway of this server takes at most 10 MB at once. Upload larger files in parts, "
+        "straight to S3: `pip install headgate` where you log them, or set "
+        "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD=true and "
+        "MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE=8000000 there.",
+        close=True,
+    )
 
 
 def _is_binary(request: Request) -> bool:

@@ -60,11 +60,18 @@ class SecurityHeaders:
     """Adds to every answer what it lacks.
 
     `artifact_scripts` are the sources from which scripts of HTML artifacts may run in MLflow's
-    artifact viewer, `frame_origins` the foreign pages (notebooks) that may show a trace.
+    artifact viewer, `frame_origins` the foreign pages (notebooks) that may show a trace,
+    `bucket_origins` where artifacts come from that the viewer is redirected to.
     """
 
-    def __init__(self, *, artifact_scripts: Sequence[str], frame_origins: Sequence[str]) -> None:
-        policy = _ui_policy(artifact_scripts)
+    def __init__(
+        self,
+        *,
+        artifact_scripts: Sequence[str],
+        frame_origins: Sequence[str],
+        bucket_origins: Sequence[str] = (),
+    ) -> None:
+        policy = _ui_policy(artifact_scripts, bucket_origins)
         self._ui = (b"content-security-policy", policy + b"; frame-ancestors 'self'")
         embedded = " ".join(["'self'", *_NOTEBOOKS_HERE, *frame_origins]).encode()
         self._renderer = (
@@ -74,12 +81,13 @@ class SecurityHeaders:
         self._passive = (b"content-security-policy", PASSIVE_POLICY)
 
     @classmethod
-    def of(cls, settings: ServerSettings) -> Self:
+    def of(cls, settings: ServerSettings, bucket_origins: Sequence[str] = ()) -> Self:
         """As the settings want it."""
         sources = ["'unsafe-inline'", *settings.html_artifact_sources]
         return cls(
             artifact_scripts=sources if settings.html_artifact_scripts else [],
             frame_origins=settings.allowed_origins,
+            bucket_origins=bucket_origins,
         )
 
     def complete(self, request: Request, headers: Headers) -> Headers:
@@ -105,7 +113,7 @@ class SecurityHeaders:
 _NOTEBOOKS_HERE = ("http://localhost:*", "http://127.0.0.1:*")
 
 
-def _ui_policy(artifact_scripts: Sequence[str]) -> bytes:
+def _ui_policy(artifact_scripts: Sequence[str], bucket_origins: Sequence[str]) -> bytes:
     """The policy of MLflow's pages, each line needed by MLflow 3.17 and seen in a browser.
 
     The artifact viewer shows an HTML artifact in a sandboxed frame, from a blob, which inherits
@@ -114,15 +122,17 @@ def _ui_policy(artifact_scripts: Sequence[str]) -> bytes:
     """
     # Plotly's parallel coordinates, on the page that compares runs, compile their shaders' calls.
     scripts = " ".join(["'self'", "'unsafe-eval'", *artifact_scripts])
+    # Without a bucket nothing is added, not even a space.
+    bucket = "".join(f" {origin}" for origin in bucket_origins)
     directives = [
         "default-src 'none'",
         f"script-src {scripts}",
         "script-src-attr 'none'",
         "style-src 'self' 'unsafe-inline'",  # emotion and plotly write style elements
-        "img-src 'self' data: blob:",
+        f"img-src 'self' data: blob:{bucket}",
         "font-src 'self' data:",
-        "media-src 'self' data: blob:",
-        "connect-src 'self' data: blob:",
+        f"media-src 'self' data: blob:{bucket}",
+        f"connect-src 'self' data: blob:{bucket}",
         "worker-src 'self' blob:",
         "frame-src 'self' blob: data:",
         "manifest-src 'self'",

@@ -14,6 +14,7 @@ Beside MLflow's own, these environment variables are its settings:
 - `HEADGATE_AUTH_DATABASE_URI`: database of users and permissions (required).
 - `HEADGATE_DEFAULT_PERMISSION`: MLflow's `default_permission`; `READ` if unset.
 - `HEADGATE_ADMIN_USERNAME`: the admin that `migrate` made; `admin` if unset.
+- `HEADGATE_PRESIGNED_BYTES`: downloads of more bytes from S3 are redirects; 0 or unset: none.
 - `HEADGATE_ALLOW_OUTSIDE_LOCATIONS`, `HEADGATE_ALLOW_WEBHOOKS`, `HEADGATE_ALLOW_JOBS`,
   `HEADGATE_ALLOW_AI_GATEWAY`, `HEADGATE_ALLOW_ASSISTANT`: `true` opens that door.
 
@@ -73,8 +74,18 @@ def create_app() -> ASGIApp:
     if doors.allow_jobs:
         start_job_runner()
     return IdentityMiddleware(
-        DoorMiddleware(app, shut=shut_doors(doors)), key=keys.derive(key, "identity")
+        DoorMiddleware(_with_presigned(app), shut=shut_doors(doors)),
+        key=keys.derive(key, "identity"),
     )
+
+
+def _with_presigned(app: ASGIApp) -> ASGIApp:
+    more_than = int(os.environ.get("HEADGATE_PRESIGNED_BYTES") or 0)
+    if not more_than:
+        return app
+    from headgate.mlflow_app.presigned import PresignedDownloads
+
+    return PresignedDownloads(app, more_than=more_than)
 
 
 def _key() -> bytes:

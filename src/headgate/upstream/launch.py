@@ -33,6 +33,8 @@ APP = "headgate.mlflow_app:create_app"
 # Longer than any client of ours keeps an idle connection: the server must not be the one that
 # closes it, as a POST that is just being sent could not be repeated.
 KEEP_ALIVE_SECONDS = 120
+# Beyond the gateway's own time to finish: for its end to be noticed.
+_LINGER_SECONDS = 8.0
 
 _INHERITED = frozenset(
     {
@@ -119,6 +121,21 @@ def server(settings: Settings, address: UpstreamAddress | None = None) -> Comman
     return Command(arguments, settings.run_dir(), environment(settings) | access)
 
 
+def outlasting_server(settings: Settings, address: UpstreamAddress | None = None) -> Command:
+    """The same MLflow for a gateway that is not ours to stop: it ends after that one has."""
+    arguments = (
+        *_python(),
+        "headgate.mlflow_app.lingering",
+        *_listen(address or UpstreamAddress(socket_path(settings), "")),
+        "--keep-alive",
+        str(KEEP_ALIVE_SECONDS),
+        "--linger",
+        str(settings.drain_seconds + _LINGER_SECONDS),
+    )
+    access = environment_of(settings, migrating=False)
+    return Command(arguments, settings.run_dir(), environment(settings) | access)
+
+
 def migration(
     settings: Settings,
     *,
@@ -159,6 +176,7 @@ def environment(settings: Settings, outer: Mapping[str, str] | None = None) -> d
             "DO_NOT_TRACK": "true",
             **_key(settings),
             "HEADGATE_ADMIN_USERNAME": settings.admin_username,
+            "HEADGATE_PRESIGNED_BYTES": str(settings.presigned_bytes),
             "HEADGATE_DEFAULT_PERMISSION": settings.default_permission,
             "PYTHONUNBUFFERED": "1",
         }

@@ -26,7 +26,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 R = TypeVar("R")
 Failed = Callable[[SQLAlchemyError], ApiError]
-# Waits, within bounds, until the database may be opened; whether it may.
+# Waits, within bounds, until the database may be opened and is awake; whether it may. Raises
+# `ApiError`, or SQLAlchemy's errors where it cannot be reached.
 Opened = Callable[[], Awaitable[bool]]
 
 REFRESHED_AFTER = 1.0
@@ -34,6 +35,7 @@ BELIEVED_FOR = 2.0
 _THREADS = 4
 _TOLD_EVERY_SECONDS = 60
 _SIZE = 10_000
+_ANSWER_SECONDS = 20.0
 
 
 async def always_open() -> bool:
@@ -92,13 +94,16 @@ class FreshRows(Generic[K, V]):
         await self._reads.landed()
 
     async def _read(self, key: K) -> V:
-        if not await self._opened():
-            raise _unreadable()
-        # The age counts from before the read: what changes during it may not be in it.
-        started = self._clock.monotonic()
         try:
+            if not await self._opened():
+                raise _unreadable()
+            # The age counts from before the read: what changes during it may not be in it.
+            started = self._clock.monotonic()
             loop = asyncio.get_running_loop()
-            value = await loop.run_in_executor(self._executor, self._load, key)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                value = await loop.run_in_executor(self._executor, self._load, key)
+        except TimeoutError:
+            raise _unreadable() from None
         except SQLAlchemyError as error:
             raise self._failed(error) from None
         return self._keep(key, started, value)
@@ -198,9 +203,9 @@ class Directory:
         )
 
     async def _run(self, work: Callable[[], R]) -> R:
-        if not await self._opened():
-            raise _unreadable()
         try:
+            if not await self._opened():
+                raise _unreadable()
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         except SQLAlchemyError as error:
             raise self._failed(error) from None
