@@ -42,6 +42,7 @@ class Usage:
         # Not the engine's `dispose`: it would leave a connection that is just being taken with
         # a pool that nobody looks after any more.
         pool.dispose()
+        self._used_at = float("-inf")  # from now on it may fall asleep
         return True
 
     def _note(self, *_: object) -> None:
