@@ -15,27 +15,47 @@ import time
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from headgate.mlflow_app import create_app
 
 QUIET_SECONDS = 3.0
-APP = "headgate.mlflow_app:create_app"
+
+
+class Visits:
+    """When somebody last came to an application. Uvicorn counts only answers that were taken
+    whole, which one to `/health` need not be."""
+
+    def __init__(self) -> None:
+        self.last_at = 0.0
+
+    def to(self, app: ASGIApp) -> ASGIApp:
+        """The application, watched."""
+
+        async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+            self.last_at = time.monotonic()
+            await app(scope, receive, send)
+
+        return watched
 
 
 class LingeringServer(uvicorn.Server):
-    """Uvicorn, which stops `quiet_seconds` after the last request that came, or after
+    """Uvicorn, which stops `quiet_seconds` after the last of `visits`, or after
     `longest_seconds`, once it was told to."""
 
     def __init__(
         self,
         config: uvicorn.Config,
         *,
+        visits: Visits,
         longest_seconds: float,
         quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         super().__init__(config)
+        self._visits = visits
         self._longest_seconds = longest_seconds
         self._quiet_seconds = quiet_seconds
         self._told_at: float | None = None
-        self._requests = 0
         self._busy_at = 0.0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -52,18 +72,19 @@ class LingeringServer(uvicorn.Server):
 
     def _is_over(self, told_at: float) -> bool:
         now = time.monotonic()
-        state = self.server_state
-        if state.connections or state.total_requests != self._requests:
-            self._requests = state.total_requests
+        if self.server_state.connections:
             self._busy_at = now
+        else:
+            self._busy_at = max(self._busy_at, self._visits.last_at)
         return now - self._busy_at >= self._quiet_seconds or now - told_at >= self._longest_seconds
 
 
 def main() -> None:
     """Serve until told to stop, and then for as long as somebody needs it."""
     options = _parser().parse_args()
+    visits = Visits()
     config = uvicorn.Config(
-        APP,
+        lambda: visits.to(create_app()),
         factory=True,
         uds=options.uds,
         host=options.host,
@@ -79,7 +100,7 @@ def main() -> None:
         timeout_keep_alive=options.keep_alive,
         timeout_graceful_shutdown=1,
     )
-    LingeringServer(config, longest_seconds=options.linger).run()
+    LingeringServer(config, visits=visits, longest_seconds=options.linger).run()
 
 
 def _parser() -> argparse.ArgumentParser:
