@@ -6,8 +6,10 @@ most tests look at.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -95,6 +97,7 @@ class _Hidden:
 @cache
 def _synthesized(settings: str, handed: str, *, handover: _Hidden) -> Templates:
     folder = Path(tempfile.mkdtemp(prefix="headgate-templates-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     app = new_app(folder)
     from headgate.aws.stacks.application import build
 

@@ -85,13 +85,16 @@ def test_nobody_can_say_of_themselves_who_signed(default: Templates, everything:
                 assert told["remove:header.x-iam-principal-arn"] == ""
 
 
-def test_the_server_hears_of_the_callers_address_and_the_host_asked_for(
-    everything: Templates,
+def test_the_server_hears_of_the_callers_address_and_the_name_clients_use(
+    default: Templates, everything: Templates
 ) -> None:
-    for key in routes(everything):
-        told = headers(everything, key)
-        assert told["overwrite:header.x-client-address"] == "$context.identity.sourceIp"
-        assert told["overwrite:header.host"] == "$context.domainName"
+    name = "<Edge/mlflow-api>.execute-api.us-west-2.<AWS::URLSuffix>"
+    for templates, host in ((default, name), (everything, "mlflow.example.com")):
+        for key in routes(templates):
+            told = headers(templates, key)
+            assert told["overwrite:header.x-client-address"] == "$context.identity.sourceIp"
+            # A constant: API Gateway takes no `$context` variable for this header.
+            assert told["overwrite:header.host"] == host
 
 
 def test_no_header_is_mapped_that_api_gateway_reserves(everything: Templates) -> None:

@@ -42,6 +42,7 @@ class AccessLogs(Construct):
 class ArtifactStore(Construct):
     """Artifacts: encrypted, by TLS only, never public, versioned, kept when the stack goes.
 
+    Keys are KMS's, so presigned addresses must be signed by version 4 of AWS's signatures.
     `existing` names a bucket made before, which is used as it is. `origins` are the pages that
     may fetch with presigned addresses.
     """

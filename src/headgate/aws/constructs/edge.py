@@ -149,7 +149,7 @@ class HttpApiEdge(Construct):
     ) -> None:
         mapping = (
             apigateway.ParameterMapping()
-            .overwrite_header("host", apigateway.MappingValue.context_variable("domainName"))
+            .overwrite_header("host", apigateway.MappingValue.custom(self._host()))
             .overwrite_header(
                 CLIENT_ADDRESS_HEADER,
                 apigateway.MappingValue.context_variable("identity.sourceIp"),
@@ -181,11 +181,21 @@ class HttpApiEdge(Construct):
                         "The gateway asks who you are on every path but its sign-in page.",
                     )
 
+    def _host(self) -> str:
+        """What clients call us: API Gateway would tell the server its listener's name instead,
+        and takes a constant here, no `$context` variable."""
+        region = Stack.of(self).region
+        return self._domain_name or f"{self.api.api_id}.execute-api.{region}.{Aws.URL_SUFFIX}"
+
     def _add_domain(
         self, name: str, certificate: acm.ICertificate, hosted_zone_id: str | None
     ) -> None:
         domain = apigateway.DomainName(
-            self, "DomainName", domain_name=name, certificate=certificate
+            self,
+            "DomainName",
+            domain_name=name,
+            certificate=certificate,
+            security_policy=apigateway.SecurityPolicy.TLS_1_2,
         )
         apigateway.ApiMapping(self, "Mapping", api=self.api, domain_name=domain, stage=self.stage)
         if hosted_zone_id is not None:
