@@ -101,6 +101,18 @@ def below(process: psutil.Process) -> list[psutil.Process]:
     return process.children(recursive=True)
 
 
+def tree_of(made: Supervisor) -> list[psutil.Process]:
+    """MLflow's guardian and everything below it."""
+    guardian = guardian_of(made)
+    return [guardian, *below(guardian)]
+
+
+def guardian_of(made: Supervisor) -> psutil.Process:
+    guardian = psutil.Process(made.state.pid).parent()
+    assert guardian is not None
+    return guardian
+
+
 def grandchild_of(lines: list[str]) -> psutil.Process:
     found = next(line for line in lines if "grandchild" in line)
     return psutil.Process(int("".join(filter(str.isdigit, found.rpartition("grandchild")[2]))))
@@ -119,7 +131,7 @@ async def test_it_becomes_ready_and_is_stopped(tmp_path: Path) -> None:
         pid = made.state.pid
         assert made.state.phase == "ready"
         assert (await seen.first(UpstreamReady)).pid == pid
-        processes = below(psutil.Process())
+        processes = tree_of(made)
         assert pid in [process.pid for process in processes]
     assert made.state.phase == "stopped"
     assert gone(processes)
@@ -148,7 +160,7 @@ async def test_after_sigkill_it_is_started_again_and_the_reason_is_kept(tmp_path
 async def test_the_death_of_the_guardian_alone_is_a_restart_as_well(tmp_path: Path) -> None:
     async with running(tmp_path) as (made, seen):
         assert await made.wait_ready(30)
-        guardian, mlflow = psutil.Process().children()[0], psutil.Process(made.state.pid)
+        guardian, mlflow = guardian_of(made), psutil.Process(made.state.pid)
         guardian.kill()
         await seen.first(UpstreamStopped)
         eventually(lambda: gone([mlflow]), seconds=10)
@@ -189,14 +201,14 @@ async def test_one_that_ignores_sigterm_is_killed_in_time(
     monkeypatch.setattr("headgate.upstream.supervise.STOP_SECONDS", 0.5)
     async with running(tmp_path, "stubborn", "grandchild") as (made, _):
         assert await made.wait_ready(30)
-        processes = below(psutil.Process())
+        processes = tree_of(made)
     assert gone(processes)
 
 
 async def test_stopping_in_the_middle_of_a_start_leaves_nothing(tmp_path: Path) -> None:
-    async with running(tmp_path, "slow", "grandchild") as (_, seen):
+    async with running(tmp_path, "slow", "grandchild") as (made, seen):
         await seen.first(UpstreamLine)
-        processes = below(psutil.Process())
+        processes = tree_of(made)
         assert len(processes) == 3
     assert gone(processes)
     assert not any(isinstance(event, UpstreamStopped) for event in seen)

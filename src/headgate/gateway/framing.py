@@ -9,7 +9,7 @@ connection and no clock.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -74,6 +74,12 @@ def check_head(
     # The parser takes whatever follows an upgrade as no longer HTTP, so a body would be lost.
     if upgrade and (has_body or b"websocket" in once.get(b"upgrade", b"").lower()):
         raise bad_request("WebSockets and other upgrades are not served here.", close=True)
+
+
+def head_size(target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> int:
+    """About how many bytes a head of these parts was."""
+    # Name, colon, space, value, CRLF; and a request line of method, target and version.
+    return len(target) + 20 + sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def head_too_large() -> ApiError:

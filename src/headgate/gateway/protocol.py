@@ -66,6 +66,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._got_body = False
         self._arriving = 0
         self._head_bytes = 0
+        self._head_arrived = 0
         self._wrapping_bytes = 0
         self._trailer_bytes = 0
         self._refusal: ApiError | None = None
@@ -158,7 +159,7 @@ class GatewayProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._once = {}
         self._reading_head = True
-        self._head_bytes = self._wrapping_bytes = self._trailer_bytes = 0
+        self._head_bytes = self._head_arrived = self._wrapping_bytes = self._trailer_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._reading_head:
@@ -175,8 +176,10 @@ class GatewayProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self._head_bytes + self._arriving > framing.MAX_HEAD_BYTES < self._measure_head() or (
-            len(self.headers) > framing.MAX_HEADERS
+        # What arrived since the head began is at least the head: mostly nothing need be measured.
+        arrived = self._head_arrived + self._arriving
+        if len(self.headers) > framing.MAX_HEADERS or (
+            arrived > framing.MAX_HEAD_BYTES < framing.head_size(self.url, self.headers)
         ):
             raise framing.head_too_large()
         version = self.parser.get_http_version()
@@ -356,15 +359,12 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _count_head(self, size: int) -> None:
         """Bound what the parser gathers; `on_headers_complete` judges the whole head."""
+        self._head_arrived += size
         # Where the head began in the middle of `size`, the headers seen so far are all we know.
-        seen = self._measure_head()
+        seen = framing.head_size(self.url, self.headers)
         self._head_bytes = seen if self._head_bytes == 0 else max(seen, self._head_bytes + size)
         if self._head_bytes > framing.MAX_HEAD_BYTES:
             self._refuse(framing.head_too_large())
-
-    def _measure_head(self) -> int:
-        # Name, colon, space, value, CRLF; and a request line of method, target and version.
-        return len(self.url) + 20 + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _count_wrapping(self, size: int) -> None:
         """Bound what wraps a chunked body: chunk extensions, and trailers not yet complete."""

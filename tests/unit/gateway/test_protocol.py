@@ -91,6 +91,15 @@ def test_a_larger_header_block_is_refused_with_431(sent: bytes) -> None:
         assert statuses(door.exchange(sent + GET % b"behind")) == [431]
 
 
+def test_a_large_header_that_arrives_in_two_parts_is_refused_with_431() -> None:
+    with Door(Recorder()) as door, door.connect() as connection, door.connect() as other:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: a=" + b"a" * 60_000)
+        other.sendall(GET % b"meanwhile")
+        assert statuses(read_answer(other)) == [200]  # by now the first part was read by itself
+        connection.sendall(b"a" * 40_000 + b"\r\n\r\n")
+        assert statuses(read_to_end(connection)) == [431]
+
+
 def test_headers_without_an_end_are_refused_with_431_while_they_come() -> None:
     with Door(Recorder()) as door, door.connect() as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ")
