@@ -35,7 +35,7 @@ from headgate.gateway.identity import Identifier
 from headgate.gateway.identity.csrf import check_same_origin
 from headgate.gateway.metrics import route_of
 from headgate.gateway.own_routes import OwnRoutes
-from headgate.gateway.pages.starting import StartingPage
+from headgate.gateway.pages.starting import StartingPage, replaces
 from headgate.gateway.proxy import Proxy
 from headgate.gateway.request import Request, answer, json_headers
 from headgate.gateway.security_headers import Headers, SecurityHeaders
@@ -92,7 +92,10 @@ class Gateway:
         try:
             await self._admit(request)
         except ApiError as error:
-            await _refuse(request, sent, error)
+            if replaces(error, request) and not sent.status:
+                await self._starting_page.show_instead(request, error)
+            else:
+                await _refuse(request, sent, error)
         except Exception:
             self._observe(GatewayFault(request.id, traceback.format_exc()))
             await _refuse(request, sent, _FAULT)

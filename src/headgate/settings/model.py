@@ -127,7 +127,15 @@ class Settings(
 
     def cautions(self) -> list[str]:
         """What is allowed but deserves a warning at start."""
-        return [*self._listening_cautions(), *self._iam_cautions()]
+        return [*self._listening_cautions(), *self._iam_cautions(), *self._job_cautions()]
+
+    def _job_cautions(self) -> list[str]:
+        if self.allow_jobs and (self.database_secret or self.database_user_secret):
+            return [
+                "allow_jobs: MLflow starts its jobs as processes of its own, which cannot sign in "
+                "to the database with a secret; they will fail."
+            ]
+        return []
 
     def _iam_cautions(self) -> list[str]:
         if self.iam_users and not self.iam_networks():

@@ -285,3 +285,33 @@ async def test_large_bodies_are_checked_like_small_ones(size: int) -> None:
     limits = LimitSettings(max_json_bytes=2_000_000)
     request, _ = sending("POST", RUNS, [b" " * size, b"[" * 101])
     assert (await refusal_of(request, limits)).status == HTTPStatus.BAD_REQUEST
+
+
+# What an API Gateway in front takes
+
+EDGE = LimitSettings(edge="http-api")
+
+
+async def test_an_upload_beyond_the_edge_is_refused_unread_with_what_to_do() -> None:
+    declared = {"content-length": str(bounds.EDGE_BYTES + 1)}
+    request, sender = sending("PUT", ARTIFACT, [b"x"], declared)
+    error = await refusal_of(request, EDGE)
+    assert error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD" in error.message
+    assert sender.taken == 0
+
+
+async def test_one_of_unknown_length_is_refused_once_it_is_beyond_the_edge() -> None:
+    parts = [bytes(bounds.EDGE_BYTES // 2)] * 4
+    request, sender = sending("PUT", ARTIFACT, parts, {"transfer-encoding": "chunked"})
+    assert (await refusal_of(request, EDGE)).status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert sender.taken == 3
+
+
+async def test_what_the_edge_takes_is_taken_and_other_edges_have_no_such_limit() -> None:
+    size = bounds.EDGE_BYTES
+    request, _ = sending("PUT", ARTIFACT, [bytes(size)], {"content-length": str(size)})
+    assert await take(request, EDGE) == size
+    large = [bytes(size), b"more"]
+    request, _ = sending("PUT", ARTIFACT, large, {"content-length": str(size + 4)})
+    assert await take(request, LimitSettings(edge="alb")) == size + 4

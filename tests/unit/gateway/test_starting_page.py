@@ -8,7 +8,8 @@ from typing import get_args
 import pytest
 
 import headgate.gateway.pages
-from headgate.gateway.pages.starting import RELOAD_SECONDS, StartingPage, render
+from headgate.errors import forbidden, unavailable
+from headgate.gateway.pages.starting import RELOAD_SECONDS, StartingPage, render, replaces
 from headgate.gateway.security_headers import OWN_SCRIPT_POLICY
 from headgate.gateway.upstream import Phase, UpstreamAddress, UpstreamState
 from tests.unit.gateway.asgi import make_request
@@ -77,3 +78,20 @@ def test_strangers_see_it_only_while_nobody_can_sign_in() -> None:
         assert due is (phase == "migrating")
     sheet, _ = make_request("GET", "/headgate/assets/headgate.css", {"sec-fetch-mode": "no-cors"})
     assert not StartingPage(WaitingUpstream("migrating")).is_due_to_anybody(sheet)
+
+
+async def test_a_person_also_waits_at_the_page_for_a_database_that_wakes() -> None:
+    request, answer = make_request("GET", "/", BROWSER)
+    error = unavailable("The database <is> waking up.", retry_after=5)
+    assert replaces(error, request)
+    await StartingPage(WaitingUpstream("ready")).show_instead(request, error)
+    assert answer.status == 503
+    assert b"The database &lt;is&gt; waking up." in answer.body
+    assert b"retry-after" in answer.headers
+
+
+def test_programs_and_other_errors_get_json_as_ever() -> None:
+    page, _ = make_request("GET", "/", BROWSER)
+    program, _ = make_request("GET", "/api/2.0/mlflow/runs/get")
+    assert not replaces(forbidden("No."), page)
+    assert not replaces(unavailable("Later.", retry_after=5), program)

@@ -1,9 +1,12 @@
-"""The page that a person sees while MLflow is not ready yet: it says why, and reloads itself."""
+"""The page that a person sees while MLflow is not ready yet, or the database wakes up: it says
+what is waited for, and reloads itself."""
 
 from __future__ import annotations
 
+from html import escape
 from http import HTTPStatus
 
+from headgate.errors import ApiError
 from headgate.gateway.request import Request, answer
 from headgate.gateway.security_headers import own_page_headers
 from headgate.gateway.upstream import Phase, Upstream
@@ -58,12 +61,28 @@ class StartingPage:
 
     async def show(self, request: Request) -> None:
         """Answer with the page: 503 and `Retry-After`, which the page obeys by itself."""
-        body = render(self._upstream.state.phase)
-        headers = own_page_headers(body, scripts=True)
-        headers.append((b"retry-after", str(RELOAD_SECONDS).encode()))
-        await answer(request, int(HTTPStatus.SERVICE_UNAVAILABLE), headers, body)
+        await _show(request, render(self._upstream.state.phase))
+
+    async def show_instead(self, request: Request, error: ApiError) -> None:
+        """Answer a person's request with the page that says what else is waited for."""
+        await _show(request, _page(escape(error.message)))
+
+
+def replaces(error: ApiError, request: Request) -> bool:
+    """Whether an error is one that a person only has to wait for, at a page."""
+    return error.status == HTTPStatus.SERVICE_UNAVAILABLE and request.wants_page
 
 
 def render(phase: Phase) -> bytes:
     """The page for a phase."""
-    return _PAGE.format(seconds=RELOAD_SECONDS, waiting_for=_WAITING_FOR[phase]).encode()
+    return _page(_WAITING_FOR[phase])
+
+
+def _page(waiting_for: str) -> bytes:
+    return _PAGE.format(seconds=RELOAD_SECONDS, waiting_for=waiting_for).encode()
+
+
+async def _show(request: Request, body: bytes) -> None:
+    headers = own_page_headers(body, scripts=True)
+    headers.append((b"retry-after", str(RELOAD_SECONDS).encode()))
+    await answer(request, int(HTTPStatus.SERVICE_UNAVAILABLE), headers, body)
