@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,14 @@ def test_the_file_is_private_and_gone_afterwards() -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert not path.exists()
     assert "MLFLOW_AUTH_CONFIG_PATH" not in os.environ
+
+
+def test_no_folder_ever_shows_the_file_so_a_kill_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with auth_config_file(**SETTINGS):
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_it_is_gone_after_a_failure_too() -> None:
