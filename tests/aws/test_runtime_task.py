@@ -52,8 +52,11 @@ def cloud(
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory, cloud: Cloud) -> Iterator[Task]:
     """One task for the tests of this module, which take it as they find it."""
-    idle = {"HEADGATE_DATABASE_IDLE_SECONDS": str(IDLE_SECONDS)}
-    with Task(tmp_path_factory.mktemp("task"), cloud, environment=idle) as started:
+    wishes = {
+        "HEADGATE_DATABASE_IDLE_SECONDS": str(IDLE_SECONDS),
+        "HEADGATE_IAM_USERS": "arn:aws:iam::123456789012:role/Team-*=admin",
+    }
+    with Task(tmp_path_factory.mktemp("task"), cloud, environment=wishes) as started:
         yield started
 
 
@@ -151,6 +154,24 @@ def test_no_secret_is_in_an_environment_an_argument_or_a_log(task: Task, cloud: 
         assert not any(secret in text for text in said)
 
 
+def test_whom_the_edge_names_is_the_user_of_the_settings(client: HeadgateServer) -> None:
+    """As nginx passes it on, which is who we are here."""
+    session = "arn:aws:sts::123456789012:assumed-role/Team-Data/SageMaker"
+    signed = {
+        "x-iam-principal-arn": session,
+        "authorization": "AWS4-HMAC-SHA256 Credential=AKIA/x, SignedHeaders=host, Signature=0",
+    }
+    current = "/api/2.0/mlflow/users/current"
+    assert client.request("GET", current, headers=signed).json()["user"]["username"] == "admin"
+    search = {"max_results": 1}
+    target = "/api/2.0/mlflow/experiments/search"
+    assert client.request("POST", target, headers=signed, json_body=search).status == 200
+    other = signed | {"x-iam-principal-arn": session.replace("Team-", "Other-")}
+    assert client.request("GET", current, headers=other).status == 401
+    wrong = signed | {"authorization": User("admin", "wrong").authorization()}
+    assert client.request("GET", current, headers=wrong).status == 401
+
+
 # Artifacts
 
 
@@ -164,6 +185,20 @@ def test_a_large_download_is_a_redirect_to_s3_however_it_is_asked_for(
         assert answer.headers["cache-control"] == "no-store"
         assert cloud.bucket in answer.headers["location"]
         assert followed(answer.headers["location"]) == content(LARGE)
+
+
+def test_files_of_a_logged_model_are_redirected_to_as_well(
+    client: HeadgateServer, run: dict[str, str]
+) -> None:
+    wish = {"experiment_id": run["experiment"], "name": "logged"}
+    info = client.api("POST", "/api/2.0/mlflow/logged-models", wish)["model"]["info"]
+    inside = info["artifact_uri"].removeprefix("mlflow-artifacts:/")
+    target = f"{ARTIFACTS}/{inside}/model.bin"
+    assert client.request("PUT", target, user=client.admin, body=content(LARGE)).status == 200
+    way = f"/ajax-api/2.0/mlflow/logged-models/{info['model_id']}/artifacts/files"
+    answer = client.request("GET", f"{way}?artifact_file_path=model.bin", user=client.admin)
+    assert answer.status == 307, answer.body
+    assert followed(answer.headers["location"]) == content(LARGE)
 
 
 def test_a_small_download_is_answered_as_ever(client: HeadgateServer, run: dict[str, str]) -> None:
