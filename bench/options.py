@@ -1,4 +1,4 @@
-"""What a person may ask of the benchmark, and the sizes that follow from it."""
+"""What a person may ask of the benchmark."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measures import MEASURES
+from bench.sizes import FULL, QUICK, Sizes
 from bench.systems import SYSTEMS
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
@@ -17,22 +18,6 @@ _EXAMPLES = """examples:
   python -m bench --only headgate,reference --database postgresql
   python -m bench --database sqlite,postgresql,mariadb --markdown bench/RESULTS.md
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How much is stored and sent, and for how long."""
-
-    repeat: int
-    seconds: float
-    warm_up_seconds: float
-    runs: int
-    artifact_megabytes: int
-
-
-FULL = Sizes(repeat=3, seconds=10, warm_up_seconds=2, runs=20_000, artifact_megabytes=256)
-# Shows that everything works; its figures say little.
-QUICK = Sizes(repeat=1, seconds=2, warm_up_seconds=1, runs=300, artifact_megabytes=16)
 
 
 @dataclass(frozen=True, slots=True)

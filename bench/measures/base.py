@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
-    from bench.options import Sizes
     from bench.seed import Seeded
+    from bench.sizes import Sizes
     from bench.systems import System
 
 
